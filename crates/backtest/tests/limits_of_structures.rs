@@ -105,6 +105,19 @@ fn said(moments: &[Moment], strategy: StrategyId) -> Vec<String> {
     plans.flat_map(|plan| (0..plan.steps.len()).map(|step| plan.because(step))).collect()
 }
 
+/// Plans that say that a limit is breached, and those of them that follow from fills: news of orders sends nothing.
+fn breaches(moments: &[Moment]) -> [usize; 2] {
+    let is_breach =
+        |said: &String| said.contains(" is over ") || said.contains(" is under ") || said.contains(", over ");
+    let of = |source: Source| {
+        let those = moments.iter().filter(move |moment| moment.source == source).cloned();
+        let those: Vec<Moment> = those.collect();
+        let each = [0, 1].map(|at| said(&those, StrategyId(at)).iter().filter(|said| is_breach(said)).count());
+        each.iter().sum::<usize>()
+    };
+    [of(Source::Market), of(Source::Venue)]
+}
+
 /// What an account's contracts and structures stand for over its equity.
 fn leverage(moment: &Moment, contract: StrategyId, price: f64) -> f64 {
     let held = moment.positions[contract.index()].approximate() / price;
@@ -192,6 +205,9 @@ fn a_limit_on_delta_counts_what_is_on_its_way_out_as_gone() {
         let left = engine.position(strategy).approximate();
         assert!((left - 600_000.0).abs() <= 20.0, "{left}: {:#?}", said(&moments, strategy));
     }
+    // Once by each, and no more as the cuts are filled: what is held then is what Greeks are of.
+    let sentences = [0, 1].map(|at| said(&moments, StrategyId(at)));
+    assert_eq!(breaches(&moments), [2, 0], "{sentences:#?}");
 }
 
 /// Vega of two strangles, one of which is quoted once a day: what it has on its way out is not given up by the other.
@@ -222,6 +238,8 @@ fn a_limit_on_vega_counts_what_is_on_its_way_out_as_gone() {
         let left = engine.position(strategy).approximate();
         assert!((left + 6.0).abs() <= 0.11, "{left}: {:#?}", said(&moments, strategy));
     }
+    let sentences = [0, 1].map(|at| said(&moments, StrategyId(at)));
+    assert_eq!(breaches(&moments), [2, 0], "{sentences:#?}");
 }
 
 /// Two strangles, and a strangle beside a contract, that each fit a limit and together do not: what is opened at one instant fits it,
@@ -258,5 +276,82 @@ fn entries_of_structures_fit_a_limit_together() {
             matches!(output, Output::Notice(Notice::Filled { purpose: Purpose::Cut, .. } | Notice::Unwound { .. }))
         });
         assert_eq!(cuts.count(), 0, "{what}");
+    }
+}
+
+/// An entry of a strangle waits for quotes, of both legs or of the put, when a limit is breached: what waits is asked back and never
+/// goes out once there are quotes again, what is there of it is traded back, and the plan of that input says why.
+#[test]
+fn an_entry_that_waits_for_quotes_ends_with_a_breach() {
+    const FROM: usize = 3;
+    let armed = |action: &str| {
+        format!("[[limits]]\nof = \"series(armed, 30d)\"\nover = 0.5\nrestore = 0.2\naction = \"{action}\"\n")
+    };
+    for (limits, sentence) in [
+        (armed("no_increase"), "limit 1: 1.00, no increase until it is back at 0.20"),
+        (armed("flat"), "limit 1: 1.00, flat until it is back at 0.20"),
+        (limit("leverage()", (2.8, 2.55), "alike"), "limit lever: "),
+    ] {
+        for calls_are_quoted in [false, true] {
+            for first in [0, 1] {
+                let what = format!("{limits}: calls {calls_are_quoted}, structure {first}");
+                let catalogue = catalogue(1, &["leverage()", "armed"]);
+                let structure = catalogue.instruments.len() as u32 - 1;
+                let contract = if limits.contains("leverage") { limits.as_str() } else { "" };
+                let mut seats = vec![
+                    Seat { structure: Some(strangle()), ..Seat::new(policy("-", 1.0, &limits), structure) },
+                    Seat::new(policy("", 1.5, contract), 0),
+                ];
+                if first == 1 {
+                    seats.reverse();
+                }
+                let options = StrategyId(first);
+                let fallen = if contract.is_empty() { 100_000.0 } else { 78_000.0 };
+                let path: Vec<f64> = (0..12).map(|step| if step < FROM { 100_000.0 } else { fallen }).collect();
+                let is_call = |of: &Instrument| of.kind.option().is_some_and(|(_, right)| right == OptionRight::Call);
+                let mut market = market(&catalogue, &path, |step, of| {
+                    step == 0 || step > FROM + 2 || (calls_are_quoted && is_call(of))
+                });
+                arm(&catalogue, &mut market, FROM);
+                let (moments, engine) = desk(catalogue.clone(), seats).run(&market);
+                let breached = BEGIN + hours(6 * FROM as i64);
+                let plans = moments.iter().filter(|moment| moment.at == breached).cloned().collect::<Vec<_>>();
+                let sentences = said(&plans, options);
+                let is_told = |said: &String| said.starts_with(sentence) && !said.contains(" leaves it at ");
+                assert!(sentences.iter().any(is_told), "{what}: {sentences:#?}");
+                // What was sent of the entry and not filled is asked back.
+                let (mut open, mut bought) = (Vec::new(), Vec::new());
+                for moment in &moments {
+                    for output in &moment.outputs {
+                        match output {
+                            Output::Command { command: Command::Place(order), strategy, .. }
+                                if *strategy == options =>
+                            {
+                                open.push(order.id);
+                            }
+                            Output::Command { command: Command::Cancel { order }, .. } => open.retain(|id| id != order),
+                            _ => {}
+                        }
+                    }
+                    for event in &moment.events {
+                        let Event::Order(news) = event else { continue };
+                        if let OrderUpdate::Filled(fill) = &news.update {
+                            open.retain(|id| *id != news.order);
+                            let of = &catalogue.instruments[fill.instrument.index()];
+                            if moment.at > breached && of.kind.is_option() {
+                                bought.push((of.symbol.clone(), fill.side));
+                            }
+                        }
+                    }
+                }
+                assert_eq!(open, [], "{what}");
+                let back: Vec<bool> = bought
+                    .iter()
+                    .map(|(symbol, side)| symbol.ends_with("-call") && *side == units::Side::Buy)
+                    .collect();
+                assert_eq!(back, vec![true; usize::from(calls_are_quoted)], "{what}: {bought:?}");
+                assert_eq!(engine.position(options), Qty::ZERO, "{what}");
+            }
+        }
     }
 }

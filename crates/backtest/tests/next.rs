@@ -135,24 +135,48 @@ fn a_threshold_that_a_small_trade_hides_is_listed() {
     assert!((now > 0.40) == (shrinks > 1.5), "from {now}: {action:?}");
 }
 
-/// A series stops while something is held under a limit on it: the plan of the first bar that is too late for it says so, once; `next`
-/// had it listed, and nothing is sold for it.
+/// The beginning of the demo's market, whose index stops after thirty hours; and when it told something last.
+fn stopped(folder: &tempfile::TempDir) -> (Vec<PathBuf>, Timestamp) {
+    let mut tapes = beginning(3, folder.path());
+    let cut = folder.path().join("cut.tape");
+    let (mut from, mut last) = (Timestamp::MAX, Timestamp::MAX);
+    let index = tapes.pop().unwrap();
+    tapes::rewrite(&index, &cut, |number, at, event| {
+        from = if number == 0 { at } else { from };
+        let is_kept = at.since(from).nanos() < 30 * Duration::HOUR.nanos();
+        last = if is_kept { at } else { last };
+        is_kept.then_some(event)
+    });
+    tapes.push(cut);
+    (tapes, last)
+}
+
+/// What plans say, and when.
+fn sentences(run: &Run) -> Vec<String> {
+    run.tables.plans.iter().map(|row| format!("{} {} {}", row.time, row.outcome, row.because)).collect()
+}
+
+/// The plan of the first bar that is too late for a series says so, once, and `next` had it listed.
+fn assert_told_once(run: &Run, last: Timestamp, (sentence, outcome, what): (&str, &str, &str)) {
+    let bars = &run.tables.equity;
+    let late = bars.iter().find(|row| row.time.since(last).nanos() > 26 * Duration::HOUR.nanos()).unwrap().time;
+    let told: Vec<&PlanRow> = run.tables.plans.iter().filter(|row| row.because.starts_with(sentence)).collect();
+    let [told] = told[..] else { panic!("{told:#?} of {:#?}", sentences(run)) };
+    assert_eq!((told.time, &*told.outcome, told.target), (late, outcome, told.position), "{told:?}");
+    let foreseen = next(run, last);
+    let listed = foreseen.actions.iter().any(|action| {
+        action.trigger == Trigger::Time { at: late } && action.because.starts_with(sentence) && action.what == what
+    });
+    assert!(listed, "{:#?}", foreseen.actions);
+}
+
+/// A series stops while something is held under a limit on it: nothing is sold for it.
 #[test]
 fn what_a_limit_no_longer_knows_is_told_once() {
     let sentence = "limit panic: what it limits is not known: nothing is opened or added";
     for (action, levels) in [("flat", "over = 9.0\nrestore = 8.0"), ("no_increase", "over = 9.0\nrestore = 8.0")] {
         let folder = tempfile::tempdir().unwrap();
-        let mut tapes = beginning(3, folder.path());
-        let cut = folder.path().join("cut.tape");
-        let (mut from, mut last) = (Timestamp::MAX, Timestamp::MAX);
-        let index = tapes.pop().unwrap();
-        tapes::rewrite(&index, &cut, |number, at, event| {
-            from = if number == 0 { at } else { from };
-            let is_kept = at.since(from).nanos() < 30 * Duration::HOUR.nanos();
-            last = if is_kept { at } else { last };
-            is_kept.then_some(event)
-        });
-        tapes.push(cut);
+        let (tapes, last) = stopped(&folder);
         let text = demo_of(&format!(
             "[size]\nkind = \"fixed_fraction\"\nfraction = 1.0\nresize = \"entry\"\n\
              [[limits]]\nname = \"panic\"\nof = \"series(dvol.demo, 26h)\"\n{levels}\naction = \"{action}\"\n"
@@ -160,18 +184,35 @@ fn what_a_limit_no_longer_knows_is_told_once() {
         let run = run(text, tapes);
         common::assert_it_holds(&run);
         assert_eq!(run.tables.fills.len(), 1, "{action}");
-        let bars = &run.tables.equity;
-        let late = bars.iter().find(|row| row.time.since(last).nanos() > 26 * Duration::HOUR.nanos()).unwrap().time;
-        let told: Vec<&PlanRow> = run.tables.plans.iter().filter(|row| row.because.starts_with(sentence)).collect();
-        let [told] = told[..] else { panic!("{action}: {told:#?}") };
-        assert_eq!((told.time, &*told.outcome, told.target), (late, "unmet", told.position), "{action}: {told:?}");
-        let foreseen = next(&run, last);
-        let listed = foreseen.actions.iter().any(|action| {
-            action.trigger == Trigger::Time { at: late }
-                && action.because.starts_with(sentence)
-                && action.what == "refuses"
-        });
-        assert!(listed, "{action}: {:#?}", foreseen.actions);
+        assert_told_once(&run, last, (sentence, "unmet", "refuses"));
+    }
+}
+
+/// A series stops by which a stop trails: the stop that was placed last stands.
+#[test]
+fn a_trail_that_is_no_longer_known_is_told_once() {
+    for trigger in ["resting", "synthetic"] {
+        let folder = tempfile::tempdir().unwrap();
+        let (tapes, last) = stopped(&folder);
+        let run = run(
+            demo_of(&format!(
+                "[size]\nkind = \"fixed_fraction\"\nfraction = 1.0\nresize = \"entry\"\n\
+                 [unit]\nn = \"atr(2, 1h)\"\n\
+                 [stop]\ninitial = \"40N\"\ntrigger = \"{trigger}\"\ntrail = \"if(series(dvol.demo, 26h) > 0, 30N, 30N)\"\n"
+            )),
+            tapes,
+        );
+        common::assert_it_holds(&run);
+        let stop = |from: Timestamp| {
+            let trails = |row: &&PlanRow| row.because.starts_with("stop trails to ") && row.time <= from;
+            run.tables.plans.iter().rfind(trails).map(|row| row.because["stop trails to ".len()..].to_owned())
+        };
+        let stands = stop(Timestamp::MAX).unwrap();
+        assert_eq!(stop(last + Duration::from_nanos(26 * Duration::HOUR.nanos())).unwrap(), stands, "{trigger}");
+        let sentence = "the trail is not known: the stop is at ";
+        let told = run.tables.plans.iter().find(|row| row.because.starts_with(sentence)).unwrap();
+        assert!(told.because.starts_with(&format!("{sentence}{stands}: dvol.demo is not known")), "{told:?}");
+        assert_told_once(&run, last, (sentence, "held", "keeps the stop"));
     }
 }
 

@@ -7,7 +7,7 @@ mod common;
 #[allow(dead_code, reason = "only its numbers are used here")]
 mod random;
 
-use backtest::{PolicyFile, Request, Run};
+use backtest::{PolicyFile, Question, Request, Run, Trigger};
 use import::{BarsRequest, Labelled};
 use market::{Instrument, InstrumentKind};
 use random::Random;
@@ -219,6 +219,139 @@ fn plans_tell_what_is_on_its_way_out() {
     for row in waits {
         assert!(row.because.starts_with("limit lever: 2.5"), "{}", row.because);
         assert!(row.target <= row.position, "{}", row.because);
+    }
+}
+
+/// The tape of one coin ends before the breach, so that its order is never filled: for two hours it counts as on its way, as ever. Then it
+/// does not, the other gives up what is missing, and plans say why.
+#[test]
+fn what_nothing_fills_any_more_is_not_on_its_way_out() {
+    for (cut, most) in [("alike", 3.2), ("cheapest", 2.5)] {
+        let folder = tempfile::tempdir().unwrap();
+        let ended = walk(folder.path(), COINS[1], 60, 12 * 60, &mut |price| price);
+        let tapes = [tape(folder.path(), COINS[0], 5), ended];
+        let each = [("BTC", 600_000), ("ETH", 0)]
+            .map(|(coin, withdrawn)| policy(coin, &[coin], 800_000, &limit(cut), withdrawn));
+        for policies in [vec![policy("one", &["BTC", "ETH"], 800_000, &limit(cut), 600_000)], each.to_vec()] {
+            let what = format!("{cut}, {} policies", policies.len());
+            let request =
+                Request { policies: policies.clone(), tapes: tapes.to_vec(), program: "test".into(), seed: None };
+            let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+            let said = |row: &&backtest::records::PlanRow| row.because.contains("has on its way out does not count");
+            let told = run.tables.plans.iter().filter(said).collect::<Vec<_>>();
+            let sentence = "what ETH has on its way out does not count: no price since 2025-01-01T12:00:00Z";
+            assert!(!told.is_empty() && told.iter().all(|row| &*row.because == sentence), "{what}: {told:#?}");
+            assert!(told.iter().all(|row| row.instrument.contains("BTC")), "{what}");
+            assert_eq!(told[0].time.to_string(), "2025-01-01T14:05:00Z", "{what}");
+            let (held, leverage) = ends(policies, &tapes);
+            assert_eq!(held[1], 400.0, "{what}: nothing fills it");
+            assert!(leverage <= most && leverage > 2.4, "{what}: {leverage}");
+        }
+    }
+}
+
+/// A limit on delta in bitcoin that holds once equity is small.
+fn delta(over: u32, restore: u32) -> String {
+    let level = |level: u32| format!("\"if(equity > 500_000 USDT, 1_000, {level})\"");
+    format!(
+        "[[limits]]\nname = \"delta\"\nof = \"greeks.delta(BTC)\"\nover = {}\nrestore = {}",
+        level(over),
+        level(restore)
+    )
+}
+
+/// What plans say, and when.
+fn sentences(run: &Run) -> Vec<String> {
+    run.tables.plans.iter().map(|row| format!("{} {} {}", row.time, row.instrument, row.because)).collect()
+}
+
+/// Other coins have no part in the delta of one: they stay, whoever states the limit, and plans say so, each once.
+#[test]
+fn a_limit_on_the_greek_of_a_coin_gives_up_that_coin_alone() {
+    let coins = ["ETH", "BTC", "SOL"];
+    for minutes in [[60, 60, 60], [60, 5, 15]] {
+        let folder = tempfile::tempdir().unwrap();
+        let tapes: Vec<PathBuf> =
+            COINS.into_iter().zip(minutes).map(|(coin, minutes)| tape(folder.path(), coin, minutes)).collect();
+        let limit = delta(15, 12);
+        let each = coins.iter().enumerate();
+        let each = each.map(|(at, coin)| policy(coin, &[coin], 800_000, &limit, if at == 0 { 600_000 } else { 0 }));
+        for policies in [vec![policy("one", &coins, 800_000, &limit, 600_000)], each.collect()] {
+            let what = format!("{minutes:?}, {} policies", policies.len());
+            let request =
+                Request { policies: policies.clone(), tapes: tapes.clone(), program: "test".into(), seed: None };
+            let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+            let told = |sentence: &str| -> Vec<String> {
+                let rows = run.tables.plans.iter().filter(|row| row.because.contains(sentence));
+                rows.map(|row| row.instrument.to_string()).collect()
+            };
+            let mut stay = told("limit delta: 20, limit 15: all of it stays, giving it up brings nothing back");
+            stay.sort_unstable();
+            assert_eq!(stay, ["binance:ETHUSDT-PERP", "binance:SOLUSDT-PERP"], "{what}: {:#?}", sentences(&run));
+            assert_eq!(told("preferred to ETH, which brings nothing back"), ["binance:BTCUSDT-PERP"], "{what}");
+            assert_eq!(told("limit delta: 20 is over 15: back to 12"), ["binance:BTCUSDT-PERP"], "{what}");
+            let (held, _) = ends(policies, &tapes);
+            assert_eq!(held, [12.0, 400.0, 10_000.0], "{what}");
+        }
+    }
+}
+
+/// What `next` foresees of a Greek that moves: the coin is brought back to the restore level, the others stay.
+#[test]
+fn next_foresees_who_is_given_up_for_a_greek() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes: Vec<PathBuf> = COINS.into_iter().map(|coin| tape(folder.path(), coin, 60)).collect();
+    let limit = "[[limits]]\nname = \"delta\"\nof = \"greeks.delta(BTC)\"\nover = 25\nrestore = 20.5";
+    let request = Request {
+        policies: vec![policy("one", &["BTC", "ETH", "SOL"], 800_000, limit, 100_000)],
+        tapes,
+        program: "test".into(),
+        seed: None,
+    };
+    let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    for (coin, kept) in [("BTC", 0.82), ("ETH", 1.0), ("SOL", 1.0)] {
+        let symbol = format!("binance:{coin}USDT-PERP");
+        let question = Question { instrument: Some(&symbol), ..Question::default() };
+        let foreseen = run.next(&question, &mut |_| ControlFlow::Continue(())).unwrap();
+        let breach = foreseen
+            .actions
+            .iter()
+            .find(|action| matches!(&action.trigger, Trigger::Series { value, .. } if (value - 25.0).abs() < 0.01));
+        let breach = breach.unwrap_or_else(|| panic!("{coin}: {:#?}", foreseen.actions));
+        let share = breach.after.approximate() / breach.before.approximate();
+        assert!((share - kept).abs() < 2e-3, "{coin}: {breach:?}");
+    }
+}
+
+/// A short position makes a delta over its limit smaller: it stays, and the long one gives up all that is too much.
+#[test]
+fn a_limit_on_a_greek_never_gives_up_what_would_raise_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = [tape(folder.path(), COINS[0], 60)];
+    for is_first in [false, true] {
+        let limit = delta(12, 10);
+        let [mut long, mut short] = [("long", 800_000), ("short", 200_000)].map(|(name, notional)| {
+            policy(name, &["BTC"], notional, &limit, if (name == "short") == is_first { 600_000 } else { 0 })
+        });
+        short.text = short.text.replace("strength = 1.0", "strength = -1.0");
+        if is_first {
+            std::mem::swap(&mut long, &mut short);
+        }
+        let policies = vec![long, short];
+        let request = Request { policies: policies.clone(), tapes: tapes.to_vec(), program: "test".into(), seed: None };
+        let run: Run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+        let stays = "limit delta: 15, limit 12: all of it stays, with less of it there would be more to bring back";
+        let stay = run.tables.plans.iter().filter(|row| row.because.contains(stays));
+        let stay: Vec<(&str, f64)> = stay.map(|row| (&*row.strategy, row.position.approximate())).collect();
+        assert_eq!(stay, [("short", -5.0)], "{:#?}", sentences(&run));
+        let told = sentences(&run);
+        assert!(told.iter().any(|said| said.contains("preferred to BTC, of which less makes it worse")), "{told:#?}");
+        let last = |name: &str| {
+            let plan = run.tables.plans.iter().rfind(|row| &*row.strategy == name).unwrap();
+            plan.target.approximate()
+        };
+        assert_eq!([last("long"), last("short")], [15.0, -5.0]);
+        assert_eq!(ends(policies, &tapes).0[0], 10.0);
     }
 }
 

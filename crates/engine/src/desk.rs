@@ -134,6 +134,11 @@ impl LegOrder {
     pub(crate) fn open(&self) -> Qty {
         (self.qty - self.filled).max(Qty::ZERO).on(self.side)
     }
+
+    /// Whether it is on its way for nothing that is still wanted or held, and not asked back yet.
+    fn is_left(&self, lines: &[Line]) -> bool {
+        !self.cancelling && lines.iter().all(|line| line.instrument != self.instrument)
+    }
 }
 
 impl Waiting {

@@ -9,6 +9,7 @@ use crate::book::Book;
 use crate::choice::{Choosing, HedgeChoice};
 use crate::held::HeldGreeks;
 use crate::netting::{Crossing, Early};
+use crate::outgoing::Rhythm;
 use crate::outputs::Outputs;
 use crate::route::Working;
 use crate::scope::Scope;
@@ -167,6 +168,8 @@ pub struct Engine {
     has_options: bool,
     /// Margin, liquidation and stresses that rules read.
     pub(crate) risk: Option<Box<AccountRisk>>,
+    /// How regularly each instrument tells prices, where limits ask whether what is on its way is filled: facts of risk or Greeks are read.
+    pub(crate) rhythms: Vec<Rhythm>,
     /// What facts of surfaces and of risk are supposed to be, whatever is found of them: no state.
     supposed: Vec<(SeriesId, Ratio)>,
 }
@@ -232,11 +235,15 @@ impl Engine {
             has_options,
             risk,
             supposed: Vec::new(),
+            rhythms: Vec::new(),
             books,
             catalogue,
         };
         if engine.risk.as_ref().is_some_and(|risk| risk.needs_returns()) {
             engine.books.iter_mut().for_each(|book| book.periods.keep_returns());
+        }
+        if engine.risk.is_some() || engine.greeks.is_some() {
+            engine.rhythms.resize(count, Rhythm::never());
         }
         engine.find_heeded();
         engine
@@ -522,6 +529,9 @@ impl Engine {
             while let Some(scope) = self.structures.unsaid.pop() {
                 self.dirty.touch(scope);
             }
+            if self.has_surface_facts && self.has_traded {
+                self.tell_filled();
+            }
             self.decide_all(Source::Venue);
         }
     }
@@ -534,8 +544,12 @@ impl Engine {
         if !self.structures.desks.is_empty() {
             self.run_desks(source);
         }
-        if self.has_surface_facts && source == Source::Market {
-            self.tell_surfaces();
+        if self.has_surface_facts {
+            match source {
+                Source::Market => self.tell_surfaces(),
+                Source::Venue if self.has_traded => self.tell_filled(),
+                Source::Venue | Source::Timer => {}
+            }
         }
         if self.risk.is_some() {
             self.touch_risk_readers(source, events);
@@ -674,6 +688,9 @@ impl Engine {
     fn see(&mut self, instrument: InstrumentId, seen: &Ohlc) {
         let index = instrument.index();
         self.last[index] = seen.close;
+        if let Some(rhythm) = self.rhythms.get_mut(index) {
+            rhythm.beat(self.now, seen.closed.since(seen.opened));
+        }
         if !self.traded[index].has_marks {
             self.set_mark(index, seen.close);
         }
@@ -755,7 +772,7 @@ impl Engine {
 /// Strategies to decide after the input's last event, each once, in the order in which events touched them.
 #[derive(Debug, Default)]
 pub(crate) struct Dirty {
-    list: Vec<u32>,
+    pub(crate) list: Vec<u32>,
     /// Whether a strategy is in the list.
     listed: Vec<bool>,
 }

@@ -276,29 +276,37 @@ impl HeldGreeks {
         }
     }
 
-    /// Tells facts of Greeks as they would be, at the market that they were told at, if no more were held than `holdings` say: those of
-    /// underlyings of which less is held. Nothing is kept of it.
+    /// Tells facts of Greeks at the market that they were told at, of what `holdings` say is held: those of underlyings of which that is
+    /// something else than was told. Nothing is kept of it.
     pub(crate) fn suppose(&self, holdings: &Holdings<'_>, mut tell: impl FnMut(SeriesId, f64)) {
         let asked = self.underlyings.iter().filter(|of| of.is_complete && !of.facts.is_empty());
         for of in asked {
-            let rest = |held: &Position| {
-                let mut rest = holdings.positions(of.base, &of.chains).filter(|rest| rest.is_of(held));
-                rest.next().map_or(Qty::ZERO, |rest| rest.qty)
-            };
-            let less = of.positions.iter().map(|held| (held, rest(held))).filter(|(held, rest)| held.qty != *rest);
-            let less: Vec<(&Position, Qty)> = less.collect();
-            if less.is_empty() {
+            let other = of.other(holdings);
+            if other.is_empty() {
                 continue;
             }
-            let mut greeks = self.greeks.clone();
-            let is_known = less.into_iter().all(|(held, rest)| match of.key(held, holdings) {
-                Some(Key::Option(key)) => greeks.resize(&key, rest).is_ok(),
-                Some(Key::DeltaOne(key)) => greeks.hold_delta_one(key, rest).is_ok(),
-                None => false,
-            });
+            let Some(mut greeks) = self.resized(of, &other, holdings) else { continue };
             let sums = greeks.underlying(of.base);
-            of.facts.iter().filter(|_| is_known).for_each(|fact| tell(fact.series, fact.value(&sums)));
+            of.facts.iter().for_each(|fact| tell(fact.series, fact.value(&sums)));
         }
+    }
+
+    /// Tells what each strategy's position has of each fact of Greeks, of what `holdings` say is held. Nothing is kept of it.
+    pub(crate) fn parts(&self, holdings: &Holdings<'_>, mut tell: impl FnMut(SeriesId, StrategyId, f64)) {
+        let asked = self.underlyings.iter().filter(|of| of.is_complete && !of.facts.is_empty());
+        for of in asked {
+            let Some(mut greeks) = self.resized(of, &of.other(holdings), holdings) else { continue };
+            for (strategy, sums) in greeks.each(of.base) {
+                of.facts.iter().for_each(|fact| tell(fact.series, strategy, fact.value(&sums)));
+            }
+        }
+    }
+
+    /// The portfolio with other positions of an underlying. `None`: one of them has no price, forward or volatility.
+    fn resized(&self, of: &Underlying, other: &[Position], holdings: &Holdings<'_>) -> Option<PortfolioGreeks> {
+        let mut greeks = self.greeks.clone();
+        other.iter().try_for_each(|now| of.resize(&mut greeks, now, holdings))?;
+        Some(greeks)
     }
 
     /// The facts of Greeks that strategies are told.
@@ -637,6 +645,26 @@ impl Underlying {
                 };
                 greeks.hold(key, position.qty, point).ok()
             }
+        }
+    }
+
+    /// What is held now of which more or less was taken over, at zero what has gone.
+    fn other(&self, holdings: &Holdings<'_>) -> Vec<Position> {
+        let held: Vec<Position> = holdings.positions(self.base, &self.chains).collect();
+        let is_gone = |before: &&Position| !held.iter().any(|now| now.is_of(before));
+        let is_as_told = |now: &&Position| self.positions.iter().any(|told| told.is_of(now) && told.qty == now.qty);
+        let gone = self.positions.iter().filter(is_gone).map(|before| Position { qty: Qty::ZERO, ..*before });
+        gone.chain(held.iter().filter(|now| !is_as_told(now)).copied()).collect()
+    }
+
+    /// Changes how much is held, at the market as it was taken over. `None`: what was not held before has no price, forward or volatility.
+    fn resize(&self, greeks: &mut PortfolioGreeks, position: &Position, holdings: &Holdings<'_>) -> Option<()> {
+        if !self.positions.iter().any(|told| told.is_of(position)) {
+            return self.hold(greeks, position, holdings, true);
+        }
+        match self.key(position, holdings)? {
+            Key::Option(key) => greeks.resize(&key, position.qty).ok(),
+            Key::DeltaOne(key) => greeks.hold_delta_one(key, position.qty).ok(),
         }
     }
 

@@ -32,6 +32,7 @@ mod outputs;
 mod periods;
 mod pipeline;
 mod plan;
+mod relief;
 mod route;
 mod scope;
 mod sharing;

@@ -223,6 +223,10 @@ impl Engine {
             self.note_risk(index);
         }
         self.note_choice(index);
+        if self.scopes[index].limited {
+            self.note_relief(index);
+            self.note_silent(index);
+        }
         let scope = &mut self.scopes[index];
         let equity = scope.worth(&self.books[scope.account.index()]);
         for step in scope.because.steps().iter().filter(|step| step.rule != ENGINE_RULE) {

@@ -126,6 +126,9 @@ impl Engine {
     pub(crate) fn on_quote(&mut self, quote: &OptionQuote) {
         let Some(value) = self.structures.chains.quote(quote, self.now) else { return };
         let index = quote.instrument.index();
+        if let Some(rhythm) = self.rhythms.get_mut(index) {
+            rhythm.beat(self.now, units::Duration::ZERO);
+        }
         // An option's price translates nothing and is exposure of nobody: only its own account heeds it.
         self.books[self.traded[index].account as usize].account.set_mark(index, value);
     }

@@ -542,6 +542,42 @@ impl Engine {
         }
     }
 
+    /// What was filled is held by now: those who decide on it are told the Greeks of that, at the market that they were told at, which
+    /// makes them no younger. Hedges, and all that is told of the market, follow with the next price.
+    #[cold]
+    pub(crate) fn tell_filled(&mut self) {
+        for (series, value) in self.greeks_of_held() {
+            let Some(value) = value.filter(|_| self.supposed(series).is_none()) else { continue };
+            for scope in &self.dirty.list {
+                self.scopes[*scope as usize].facts.correct(series, value);
+            }
+        }
+    }
+
+    /// Facts of Greeks that are others by what is held now, or supposed to be, than by what they were told of.
+    pub(crate) fn greeks_of_held(&self) -> Vec<(SeriesId, Option<Ratio>)> {
+        let mut told = Vec::new();
+        if let Some(greeks) = &self.greeks {
+            greeks.suppose(&self.held_now(), |series, value| told.push((series, Ratio::new(value))));
+        }
+        told
+    }
+
+    /// What each strategy's position, as it is now or supposed to be, has of each fact of Greeks.
+    pub(crate) fn parts_of_held(&self) -> Vec<(SeriesId, StrategyId, f64)> {
+        let mut told = Vec::new();
+        if let Some(greeks) = &self.greeks {
+            greeks.parts(&self.held_now(), |series, strategy, part| told.push((series, strategy, part)));
+        }
+        told
+    }
+
+    fn held_now(&self) -> Holdings<'_> {
+        let Self { surfaces, structures, catalogue, last, scopes, books, now, .. } = self;
+        let Structures { chains, desks, .. } = structures;
+        Holdings { catalogue, last, chains, desks, scopes, surfaces, books, now: *now, has_traded: false }
+    }
+
     /// Tells structures that bring a Greek to a level that of what is counted with them, where it is another.
     fn tell_levels(&mut self) {
         let Some(mut greeks) = self.greeks.take() else { return };

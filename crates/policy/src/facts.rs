@@ -717,6 +717,13 @@ impl Facts {
         Told { series, slot: self.series[series.index()] }
     }
 
+    /// Changes what a series has told, which makes it no younger. What was told nothing is told nothing.
+    pub fn correct(&mut self, series: units::SeriesId, value: units::Ratio) {
+        if self.get(self::series(series)).is_some() {
+            self.series[series.index()].raw = value.to_raw();
+        }
+    }
+
     /// Puts back what a series told, at the time at which it told that.
     pub fn put_back(&mut self, told: Told) {
         self.series[told.series.index()] = told.slot;

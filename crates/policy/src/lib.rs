@@ -45,8 +45,8 @@ pub use program::{
 pub use region::Region;
 pub use risk_fact::{Concentrated, MarginFigure, NoRiskFact, RiskFact, TailFact, TailMethod};
 pub use rule::{
-    Add, Arg, Because, Beside, EXITS_MAX, Exit, Limited, Outcome, Outgoing, Reason, Rule, STEPS_MAX, Step, Target,
-    Verdict,
+    Add, Arg, Because, Beside, EXITS_MAX, Exit, Limited, Outcome, Outgoing, Reason, Relief, Relieves, Rule, STEPS_MAX,
+    Step, Target, Verdict,
 };
 pub use spec::Policy;
 pub use surface_fact::{Greek, NoSurfaceFact, SurfaceFact};

@@ -331,6 +331,31 @@ pub struct Because {
     beside: Option<Beside>,
     exits: ArrayVec<Exit, EXITS_MAX>,
     outgoing: Option<Outgoing>,
+    reliefs: ArrayVec<Relief, LIMITS_MAX>,
+}
+
+/// What giving up the strategy's position does to a limit on Greeks that is breached.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Relief {
+    /// Which limit, from 0.
+    pub limit: u32,
+    /// What a smaller position makes of what is limited.
+    pub of: Relieves,
+    /// The share that all positions keep whose giving up relieves it: with that it is at its restore level, or as near as it gets.
+    pub keeps: f64,
+    /// The coin of another position that stands under the limit and is not given up for it, and what less of that makes, if there is one.
+    pub spares: Option<(Code, Relieves)>,
+}
+
+/// What a smaller position makes of what is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relieves {
+    /// It brings it nearer to its restore level.
+    Better,
+    /// It leaves it as it is.
+    Same,
+    /// It takes it further away.
+    Worse,
 }
 
 /// What limits on facts go by while orders of the account are on their way that take something off: as if they were filled.
@@ -363,6 +388,7 @@ impl Default for Because {
             steps: Vec::with_capacity(STEPS_MAX),
             exits: ArrayVec::new(),
             outgoing: None,
+            reliefs: ArrayVec::new(),
             add: None,
             refused_add: None,
             beside: None,
@@ -459,6 +485,17 @@ impl Because {
     #[must_use]
     pub fn outgoing(&self) -> Option<&Outgoing> {
         self.outgoing.as_ref()
+    }
+
+    /// Tells limits on Greeks what giving up the position does to them, until it is told anew: clearing leaves it.
+    pub fn set_reliefs(&mut self, reliefs: ArrayVec<Relief, LIMITS_MAX>) {
+        self.reliefs = reliefs;
+    }
+
+    /// What giving up the position does to the limits on Greeks that are breached, where that is known.
+    #[must_use]
+    pub fn reliefs(&self) -> &[Relief] {
+        &self.reliefs
     }
 
     /// Empties it but for what the engine noted before the rules spoke: they speak once more.

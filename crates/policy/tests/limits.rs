@@ -7,7 +7,7 @@ mod complete;
 use complete::completed;
 use policy::facts::{self, Facts};
 use policy::spec::Limit;
-use policy::{Add, Arg, Because, Outcome, Reason, Rule, Target, parse};
+use policy::{Add, Arg, Because, Outcome, Reason, Relief, Relieves, Rule, Target, parse};
 use proptest::prelude::*;
 use units::{Cash, Contract, Price, Qty, Ratio, Timestamp};
 
@@ -135,6 +135,37 @@ fn what_is_in_force_stays_so_on_what_is_not_known() {
         facts.put(facts::series(units::SeriesId(0)), None);
         limit.observe(&facts);
         assert_eq!(decide(&*limit, &facts, 5 * Qty::ONE, None), (Qty::from_raw(qty), outcome, None, said));
+    }
+}
+
+/// What relieves a limit on a Greek keeps its share; what does not stays, opens nothing, and goes where the policy wants it smaller.
+#[test]
+fn a_limit_on_a_greek_spares_what_does_not_relieve_it() {
+    let limit = rule("[[limits]]\nof = \"greeks.delta(BTC)\"\nover = 15\nrestore = 12\n");
+    let mut facts = facts(Contract::Linear, 1_000, 100, 5 * Qty::ONE);
+    facts.set(facts::series(units::SeriesId(0)), Ratio::new(20.0).unwrap());
+    let decided = |of: Relieves, qty: i64| {
+        let mut because = Because::default();
+        because.set_reliefs([Relief { limit: 0, of, keeps: 0.4, spares: None }].into_iter().collect());
+        let qty = Qty::from_raw(qty);
+        because.begin(0, qty);
+        let verdict = limit.evaluate(&facts, Target { base: qty, qty }, &mut because);
+        because.end(&verdict);
+        (verdict.target.qty.raw(), verdict.outcome, because.steps()[0].reason.to_string())
+    };
+    let one = Qty::ONE;
+    assert_eq!(
+        decided(Relieves::Better, 5 * one),
+        (2 * one, Outcome::Cut, "limit 1: 20 is over 15: back to 12".to_owned())
+    );
+    for (of, what) in [
+        (Relieves::Same, "giving it up brings nothing back"),
+        (Relieves::Worse, "with less of it there would be more to bring back"),
+    ] {
+        let said = format!("limit 1: 20, limit 15: all of it stays, {what}");
+        assert_eq!(decided(of, 5 * one), (5 * one, Outcome::Unmet, said.clone()));
+        assert_eq!(decided(of, 7 * one), (5 * one, Outcome::Refused, said.clone()));
+        assert_eq!(decided(of, 3 * one), (3 * one, Outcome::Unmet, said));
     }
 }
 

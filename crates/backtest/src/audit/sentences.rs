@@ -64,6 +64,7 @@ const UNMET: &[&str] = &["unmet"];
 const KEPT_SET: &[&str] = &["kept", "set"];
 const KEPT_CUT: &[&str] = &["kept", "cut"];
 const CUT_REFUSED: &[&str] = &["cut", "refused"];
+const SPARED: &[&str] = &["cut", "refused", "unmet"];
 const HELD_REFUSED: &[&str] = &["held", "refused"];
 const MODE: &[&str] = &["kept", "cut", "refused", "held"];
 
@@ -158,6 +159,7 @@ const SAID: &[Said] = &[
             (KEPT, "stop at {}"),
             (KEPT, "stop moves to {} behind the last fill"),
             (KEPT, "stop trails to {}"),
+            (HELD, "the trail is not known: the stop is at {}"),
             (KEPT, "stop moves to the entry {}"),
         ],
     ),
@@ -228,6 +230,8 @@ const SAID: &[Said] = &[
             (CUT, "limit {}: {} is over {}: back to {} where that costs least"),
             (CUT, "limit {}: {} is over {}: back to {}"),
             (CUT, "limit {}: {} is under {}: back to {}"),
+            (SPARED, "limit {}: {}, limit {}: all of it stays, giving it up brings nothing back"),
+            (SPARED, "limit {}: {}, limit {}: all of it stays, with less of it there would be more to bring back"),
             (KEPT_CUT, "limit {}: {} once all is filled that is on its way out, limit {}"),
             (CUT, "limit {}: {} once all is filled that is on its way out, over {}: back to {} where that costs least"),
             (CUT, "limit {}: {} once all is filled that is on its way out, over {}: back to {}"),

@@ -150,6 +150,7 @@ impl Copies<'_> {
                     answered.kinds.extend(refused.map(|step| (3, Purpose::Entry, step.rule)));
                     let named = |step: &policy::Step| (*step, engine.rule_name(self.strategy, step.rule));
                     let steps: Vec<Named> = plan.steps.iter().map(named).collect();
+                    answered.kinds.extend(steps.iter().filter_map(|(step, rule)| stays(step, rule)));
                     answered.modes = modes::of_plan(&steps);
                     answered.plan = Some((plan, steps));
                 }
@@ -340,6 +341,14 @@ impl Copies<'_> {
     }
 }
 
+/// What is done where the trail of a stop is not known.
+pub(super) const STAYS: &str = "keeps the stop";
+
+/// Of a step that keeps the stop where it is.
+pub(super) fn stays(step: &policy::Step, rule: &str) -> Option<Kind> {
+    (rule == "stop" && step.outcome == Outcome::Held).then_some((3, Purpose::Stop, step.rule))
+}
+
 fn said(answered: &Answered) -> String {
     let rungs = answered.kinds.iter().filter_map(|(kind, purpose, _)| match purpose {
         Purpose::Rung { index } if *kind == 0 => Some((index + 1).to_string()),
@@ -358,6 +367,7 @@ fn said(answered: &Answered) -> String {
         Some((_, purpose)) => purpose.to_string(),
         None if answered.kinds.is_empty() => "nothing".to_owned(),
         None if answered.kinds.iter().any(|(kind, ..)| *kind == 2) => "takes an order back".to_owned(),
+        None if answered.kinds.iter().all(|kind| (kind.0, kind.1) == (3, Purpose::Stop)) => STAYS.to_owned(),
         // That a mode refuses is said by its beginning.
         None if modes::rule_of(&answered.kinds).is_some() => String::new(),
         None => "refuses".to_owned(),

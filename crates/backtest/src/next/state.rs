@@ -3,7 +3,7 @@
 //! What the plan leaves resting is told with its own trigger. Beside that the price, the time and each series are moved, one at a time, and
 //! where the decision becomes another is searched as for a run.
 
-use super::copies::{Answered, Kind};
+use super::copies::{Answered, Kind, STAYS, stays};
 use super::modes::{self, InForce};
 use super::search::changes;
 use super::what_if::WhatIf;
@@ -207,6 +207,8 @@ impl Asking<'_> {
         let steps = decided.because.steps().iter();
         let refused = steps.filter(|step| matches!(step.outcome, Outcome::Refused | Outcome::Unmet));
         kinds.extend(refused.map(|step| (3, Purpose::Entry, step.rule)));
+        let named = decided.because.steps().iter().zip(&answer.steps);
+        kinds.extend(named.filter_map(|(step, view)| stays(step, &view.rule)));
         let modes = |decided: &Decided| -> Vec<InForce> {
             decided.because.steps().iter().filter_map(|step| Some((step.rule, step.mode()?))).collect()
         };
@@ -226,6 +228,9 @@ impl Asking<'_> {
             (None, _) if has(1) => "takes the stop back".to_owned(),
             (None, _) if has(2) => "takes an order back".to_owned(),
             (None, _) if modes::rule_of(&answered.kinds).is_some() => String::new(),
+            (None, _) if answered.kinds.iter().all(|kind| (kind.0, kind.1) == (3, Purpose::Stop)) && has(3) => {
+                STAYS.to_owned()
+            }
             (None, _) if has(3) => "refuses".to_owned(),
             (None, _) => "nothing".to_owned(),
         };

@@ -71,6 +71,10 @@ impl Engine {
         if self.scopes[index].reductions.is_none() {
             return;
         }
+        // What nothing fills is not weighed against others: all of its kind shrink alike.
+        if self.silent_since(index).is_some() {
+            return self.scopes[index].facts.put(facts::KEPT, None);
+        }
         let Some(mut risk) = self.risk.take() else { return };
         self.tell_kept(&mut risk, index);
         self.risk = Some(risk);
@@ -169,7 +173,8 @@ impl Reducer {
         self.members.clear();
         // Of other policies the same levels count, whatever each takes costs for: those of the first are reckoned with.
         let states_them = |other: &Scope| other.reductions.as_ref().is_some_and(|of| of.limits == terms.limits);
-        let is_member = |other: &Scope| other.account == own.account && states_them(other);
+        let trades = |other: &Scope| engine.silent_since(other.id.index()).is_none();
+        let is_member = |other: &Scope| other.account == own.account && states_them(other) && trades(other);
         self.members.extend((0..engine.scopes.len()).filter(|at| is_member(&engine.scopes[*at])));
         let Some(terms) = &engine.scopes[self.members[0]].reductions else { return Ok(()) };
         // How far a liquidation is depends on whose coin moves.

@@ -125,6 +125,7 @@ impl Desk {
     pub(crate) fn has_to_send(&self, chains: &Chains) -> bool {
         let goal = self.goal();
         self.lines.iter().any(|line| self.is_wrong(line, goal))
+            || self.sent.iter().any(|order| order.is_left(&self.lines))
             || (self.sends(goal, chains) && self.lines.iter().any(|line| !self.missing(line, goal, chains).is_zero()))
     }
 
@@ -206,6 +207,11 @@ impl Desk {
                     commands.push(LegCommand::Cancel { order: *order });
                 }
             }
+        }
+        let Self { sent, lines, .. } = self;
+        for order in sent.iter_mut().filter(|order| order.is_left(lines)) {
+            order.cancelling = true;
+            commands.push(LegCommand::Cancel { order: *order });
         }
         if !self.sends(goal, chains) {
             return;

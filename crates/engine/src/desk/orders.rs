@@ -60,11 +60,14 @@ impl Desk {
             Command::Cancel { order: id } => {
                 let untouched = self.sent.is_empty() && self.lines.iter().all(|line| self.beyond(line).is_zero());
                 let Some(at) = self.orders.iter().position(|order| order.id == id) else { return };
-                // What is being traded is past taking back: half of it may be there.
+                // What is being traded is past taking back: half of it may be there. An increase that nobody wants ends, and with it the
+                // orders of its legs.
                 if self.orders[at].stage != Stage::Active || untouched {
                     self.orders.remove(at);
                     out.push(Outcome::News(id, OrderUpdate::Cancelled(CancelReason::Requested)));
                     self.resolve(out);
+                } else {
+                    self.abandon_unwanted(out);
                 }
             }
         }

@@ -2,6 +2,7 @@
 
 use super::Engine;
 use crate::netting::Early;
+use crate::outgoing::Rhythm;
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{InstrumentId, Price, Timestamp};
 
@@ -23,6 +24,7 @@ impl Engine {
             out.i64(self.last[index].raw());
             out.i64(self.traded[index].paid.nanos());
         }
+        self.rhythms.iter().for_each(|rhythm| rhythm.save(out));
         for scope in &self.scopes {
             scope.save(out);
         }
@@ -62,6 +64,9 @@ impl Engine {
             self.traded[index].has_marks = from.bool()?;
             self.last[index] = Price::from_raw(from.i64()?);
             self.traded[index].paid = Timestamp::from_nanos(from.i64()?);
+        }
+        for rhythm in &mut self.rhythms {
+            *rhythm = Rhythm::load(from)?;
         }
         for scope in &mut self.scopes {
             scope.load(from)?;

@@ -5,7 +5,7 @@ use crate::Region;
 use crate::expression::{Compiled, Condition, Expression, Unit};
 use crate::facts::{self, FactId, Facts};
 use crate::parse::expression::Binary;
-use crate::rule::{Add, Arg, Because, Limited, Outcome, Outgoing, Rule, Step, Target, Verdict};
+use crate::rule::{Add, Arg, Because, Limited, Outcome, Outgoing, Relief, Relieves, Rule, Step, Target, Verdict};
 use crate::spec::{Breached, Cut, FactLimit, LimitAction};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Cash, Duration, Price, Qty, Round, SeriesId};
@@ -187,11 +187,17 @@ impl LimitRule {
         let then = outgoing.and_then(|outgoing| self.measured(outgoing, facts));
         let suffices = then.is_some_and(|(_, is_breached)| !is_breached);
         let value = then.map_or(value, |(then, _)| self.shown(Some(then)));
+        // Of Greeks only what relieves them is given up, each in the same proportion.
+        let relief = because.reliefs().iter().find(|relief| relief.limit == self.index).copied();
+        if let Some(relief) = relief.filter(|relief| relief.of != Relieves::Better && !suffices) {
+            return self.spare(facts, proposed, because, (relief, left, [self.name, value, limit]));
+        }
         // Of several positions what is kept of each was chosen; else all shrink in the same proportion.
         let chosen = if self.cut == Cut::Cheapest { facts.get(facts::KEPT) } else { None };
         let most = match (chosen, then) {
             _ if suffices => left,
             (Some(chosen), _) => chosen,
+            (None, _) if relief.is_some() => self.scaled(facts, left, relief.map_or(1.0, |relief| relief.keeps)),
             (None, Some((then, _))) => self.scaled(facts, left, self.multiple_of(then, facts).unwrap_or(0.0).min(1.0)),
             (None, None) => self.scaled(facts, held, self.multiple(facts).unwrap_or(0.0).min(1.0)),
         };
@@ -224,6 +230,36 @@ impl LimitRule {
             }
         }
         Verdict::cut(Target { qty: most, ..proposed })
+    }
+
+    /// Breached, with a position that brings nothing when it is given up: it stays, and so does what is on its way out of it.
+    fn spare(
+        &self,
+        facts: &Facts,
+        proposed: Target,
+        because: &mut Because,
+        (relief, left, numbers): (Relief, Qty, [Arg; 3]),
+    ) -> Verdict {
+        let sentence = match relief.of {
+            Relieves::Worse => {
+                "limit {}: {}, limit {}: all of it stays, with less of it there would be more to bring back"
+            }
+            Relieves::Same | Relieves::Better => {
+                "limit {}: {}, limit {}: all of it stays, giving it up brings nothing back"
+            }
+        };
+        let held = position(facts);
+        let verdict = self.barred(facts, proposed, because, (sentence, numbers));
+        let Target { qty, .. } = verdict.target;
+        if !same_side(qty, held) {
+            return verdict;
+        }
+        because.say(sentence, numbers);
+        if qty.abs() > left.abs() {
+            return Verdict::cut(Target { qty: left, ..proposed });
+        }
+        let outcome = if verdict.outcome == Outcome::Kept { Outcome::Unmet } else { verdict.outcome };
+        Verdict { outcome, ..verdict }
     }
 
     /// What it measures once all is filled that is on its way out, and whether it is breached then. `None`: that is not known, or nothing

@@ -1,10 +1,10 @@
 //! The protective stop of the whole position.
 
-use super::number::{Number, reads_with};
-use super::position;
+use super::number::{Number, reads_with, tell_unknown};
+use super::{position, same_side};
 use crate::Region;
 use crate::facts::{self, FactId, Facts};
-use crate::rule::{Arg, Because, Exit, Rule, Target, Verdict};
+use crate::rule::{Arg, Because, Exit, Outcome, Rule, Step, Target, Verdict};
 use crate::spec::{Follow, Stop, Trigger};
 use units::state::{Corrupt, StateReader, StateWriter};
 use units::{Duration, Price, Qty, Round, SeriesId};
@@ -91,12 +91,19 @@ impl Rule for StopRule {
             because.say("stop {} crossed: out at the market", [Arg::Price(crossed)]);
             return Verdict::set(Target::default());
         }
+        let mut outcome = Outcome::Kept;
         if let Some((trigger, why)) = self.level(facts, position(facts)) {
             because.rest(match self.stop.trigger {
                 Trigger::Resting => Exit::Stop { trigger },
                 Trigger::Synthetic => Exit::WatchedStop { trigger },
             });
-            if facts.get(facts::STOP) != Some(trigger) {
+            // A trail that nobody knows moves nothing, which a plan tells at once.
+            if self.trail.as_ref().is_some_and(|trail| trail.get(facts).is_none())
+                && same_side(proposed.qty, position(facts))
+            {
+                because.say(UNKNOWN, [Arg::Price(trigger)]);
+                outcome = Outcome::Held;
+            } else if facts.get(facts::STOP) != Some(trigger) {
                 because.say(why, [Arg::Price(trigger)]);
             }
         }
@@ -109,7 +116,14 @@ impl Rule for StopRule {
                 because.set_add(None);
                 Verdict::set(Target::default())
             }
-            None => Verdict::keep(proposed),
+            None => Verdict { target: proposed, outcome },
+        }
+    }
+
+    /// Which fact the trail is not known for.
+    fn detail(&self, facts: &Facts, step: &Step, out: &mut String) {
+        if step.outcome == Outcome::Held {
+            tell_unknown(&self.trail.iter().collect::<Vec<_>>(), facts, out);
         }
     }
 
@@ -165,7 +179,7 @@ impl Rule for StopRule {
 const INITIAL: &str = "stop at {}";
 const FOLLOWS: &str = "stop moves to {} behind the last fill";
 const TRAILS: &str = "stop trails to {}";
-
+const UNKNOWN: &str = "the trail is not known: the stop is at {}";
 const BREAKS_EVEN: &str = "stop moves to the entry {}";
 
 impl StopRule {
