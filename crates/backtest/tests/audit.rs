@@ -6,6 +6,8 @@ mod common;
 #[path = "common/random.rs"]
 #[allow(dead_code, reason = "only markets and policies are used here")]
 mod random;
+#[path = "common/tape.rs"]
+mod tape;
 #[path = "common/tapes.rs"]
 mod tapes;
 
@@ -1037,4 +1039,63 @@ fn what_crosses_inside_the_book_holds() {
     };
     let (_, crossed) = shared([policy("quick", "1d"), policy("slow", "10d")]);
     assert!(crossed > 20, "{crossed} crossed");
+}
+
+/// Two strategies, each hedged in the same contract: what the one hedge sells the other buys, inside the book. Rows tell what each saw when
+/// it decided, which is what its plan says.
+#[test]
+fn hedges_that_cross_inside_the_book_hold() {
+    let home = tempfile::tempdir().unwrap();
+    let contract =
+        |symbol: &str| tape::instrument(symbol, market::InstrumentKind::LinearPerpetual, "BTC", "USDT", "USDT");
+    let closes: Vec<f64> = (0..60).map(|hour| 50_000.0 + f64::from(hour % 7) * 20.0).collect();
+    let walk = |symbol: &str| tape::Walk::new(contract(symbol), "2026-01-05T00:00:00Z", &closes);
+    let sides = |first: f64| -> Vec<(i64, f64)> {
+        (1..8).map(|turn| (turn * 8, if turn % 2 == 0 { -first } else { first })).collect()
+    };
+    let own = walk("binance:BTCUSDT-PERP").telling("signal.a", &sides(1.0)).telling("signal.b", &sides(-1.0));
+    let tapes = vec![
+        tape::tape(&own, &home.path().join("own.tape")),
+        tape::tape(&walk("binance:BTCUSDC-PERP"), &home.path().join("hedge.tape")),
+    ];
+    let policy = |name: &str, notional: &str| {
+        let text = format!(
+            "policy = 1\nname = \"{name}\"\ninstrument = \"binance:BTCUSDT-PERP\"\n[signal]\nkind = \"series\"\n\
+             series = \"signal.{name}\"\nmax_age = \"30d\"\nreentry = \"at_once\"\n[size]\nkind = \"fixed_notional\"\n\
+             notional = \"{notional}\"\n[backtest]\ndeposit = \"1_000_000 USDT\"\n[[hedges]]\n\
+             instrument = \"binance:BTCUSDC-PERP\"\nstrategies = [\"{name}\"]\nband = 0.1\n"
+        );
+        PolicyFile::new(format!("{name}.toml"), text)
+    };
+    let policies = vec![policy("a", "100_000 USDT"), policy("b", "150_000 USDT")];
+    let request = Request { policies, tapes, program: "test".to_owned(), seed: None };
+    let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    let is_inside = |fill: &&FillRow| fill.liquidity == "internal" && fill.instrument == "binance:BTCUSDC-PERP";
+    assert!(run.tables.fills.iter().filter(is_inside).count() > 5);
+    let folder = home.path().join("run");
+    run.write(&folder, false).unwrap();
+    let audit = audited(&folder);
+    assert!(audit.is_clean(), "{}", told(&audit));
+    assert!(audit.checks.iter().any(|check| check.check == "hedge.plan" && check.made > 10));
+    // What rows tell is held against fills, with a plan and without one.
+    type Alter = fn(&mut backtest::records::HedgeRow);
+    const SOME: Qty = Qty::from_raw(Qty::ONE / 1_000);
+    let alterations: [(&str, bool, Alter); 5] = [
+        ("hedge.plan", true, |row| row.position += SOME),
+        ("position", false, |row| row.position += SOME),
+        ("hedge.delta", true, |row| row.delta += SOME),
+        ("hedge.delta", false, |row| row.delta += SOME),
+        ("hedge.delta", false, |row| row.gross += SOME),
+    ];
+    for (at, (check, has_plan, alter)) in alterations.into_iter().enumerate() {
+        let mut altered = run.clone();
+        let rows = &mut altered.tables.hedges;
+        let row = rows.iter_mut().filter(|row| (row.plan > 0) == has_plan).nth(3).unwrap();
+        alter(row);
+        let folder = home.path().join(format!("altered {at}"));
+        altered.write(&folder, false).unwrap();
+        let audit = audited(&folder);
+        let fails = |of: &backtest::audit::CheckCount| of.check == check && of.failed > 0;
+        assert!(audit.checks.iter().any(fails), "{at} {check}: {}", told(&audit));
+    }
 }
