@@ -136,7 +136,7 @@ pub struct RunRecord {
     pub chain: String,
     /// Hash of the engine's last snapshot.
     pub state: String,
-    /// Bars where orders waited on both sides of the open, so that the order of the extremes could matter.
+    /// Bars where orders waited on both sides of the open, or came on the way, so that the order of the extremes could matter.
     pub ambiguous_bars: u64,
     /// Deposits less withdrawals, each at its worth when it was made.
     pub paid_in: String,
