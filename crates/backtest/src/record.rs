@@ -36,6 +36,9 @@ struct Sent {
     cancelling: bool,
 }
 
+/// What a limit says that cannot be judged: such a step is of no cap that was missed.
+const NOT_KNOWN: &str = "what it limits is not known";
+
 /// Bytes that are hashed at once: the hash of many is several times faster than that of a few.
 const HASHED_AT_ONCE: usize = 64 * 1024;
 
@@ -158,6 +161,7 @@ pub(crate) struct RunFacts {
     pub(crate) unexplained: u64,
     /// Caps that could not be met, and limits of which nobody knew how what is held stands to them.
     pub(crate) unmet: u64,
+    pub(crate) unknown: u64,
     /// Largest difference between a balance of the engine and the one recomputed from fills, payments and marks.
     pub(crate) residual: Cash,
     pub(crate) liquidated: Option<Timestamp>,
@@ -518,6 +522,7 @@ impl Recorder {
                     let sentence = step.reason.template.replace("{}", "…");
                     *self.facts.refused.entry(format!("{rule}: {sentence}")).or_default() += 1;
                 }
+                Outcome::Unmet if step.reason.template.contains(NOT_KNOWN) => self.facts.unknown += 1,
                 Outcome::Unmet => self.facts.unmet += 1,
                 Outcome::Kept | Outcome::Set | Outcome::Cut | Outcome::Held => {}
             }

@@ -566,6 +566,7 @@ fn each_figure_that_is_determined_is_checked() {
     let mut alterations = vec![
         record("unexplained", |record| record.triggers.unexplained += 1),
         record("unmet", |record| record.triggers.unmet += 1),
+        record("unknown limits", |record| *record.triggers.unknown.as_mut().unwrap() += 1),
         record("acted", |record| record.triggers.acted += 1),
         record("refused", |record| *record.triggers.refused.values_mut().next().unwrap() += 1),
         record("another sentence", |record| {

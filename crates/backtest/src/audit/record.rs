@@ -80,8 +80,14 @@ impl Told<'_> {
     /// Numbers of rows and events.
     fn counts(&self, same: &mut Same<'_>) {
         let (record, tables) = (&self.run.record, &self.run.tables);
-        let count = |outcome: &str| tables.plans.iter().filter(|step| &*step.outcome == outcome).count().to_string();
-        same("triggers.unmet", &record.triggers.unmet.to_string(), &count("unmet"));
+        let (unmet, unknown) = figures::unmet(self.run);
+        match record.triggers.unknown {
+            Some(told) => {
+                same("triggers.unmet", &record.triggers.unmet.to_string(), &unmet.to_string());
+                same("triggers.unknown", &told.to_string(), &unknown.to_string());
+            }
+            None => same("triggers.unmet", &record.triggers.unmet.to_string(), &(unmet + unknown).to_string()),
+        }
         let mut stored: BTreeMap<&str, u64> = BTreeMap::new();
         for (sentence, times) in &record.triggers.refused {
             *stored.entry(sentence.split(':').next().unwrap_or_default()).or_default() += times;
