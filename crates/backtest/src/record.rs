@@ -11,7 +11,7 @@ use crate::records::{
 };
 use crate::table::Name;
 use drive::Journal;
-use engine::{CampaignRecord, Compared, ENGINE_RULE, Engine, Notice, Output, Plan, Purpose, RiskRefusal};
+use engine::{CampaignRecord, Compared, ENGINE_RULE, Engine, HedgeView, Notice, Output, Plan, Purpose, RiskRefusal};
 use exchange::Exchange;
 use market::{
     AccountSpec, Bar, CashChange, CashReason, Catalogue, Command, Event, Fill, Forced, Input, InstrumentKind, NewOrder,
@@ -35,6 +35,9 @@ struct Sent {
     live: bool,
     cancelling: bool,
 }
+
+/// What a limit says that cannot be judged: such a step is of no cap that was missed.
+const NOT_KNOWN: &str = "what it limits is not known";
 
 /// Bytes that are hashed at once: the hash of many is several times faster than that of a few.
 const HASHED_AT_ONCE: usize = 64 * 1024;
@@ -117,8 +120,8 @@ pub(crate) struct Recorder {
     /// Of a run on whose underlyings options are listed.
     greeks: Option<GreeksRecorder>,
     losses: LossRecorder,
-    /// Plans of the present input: whose, and their numbers.
-    plans_now: Vec<(StrategyId, u64)>,
+    /// Plans of the present input: whose, their numbers, and what hedges made them from.
+    plans_now: Vec<(StrategyId, u64, Option<HedgeView>)>,
     /// Words that rows share, each kept once.
     words: Words,
 }
@@ -156,7 +159,9 @@ pub(crate) struct RunFacts {
     pub(crate) refused: BTreeMap<String, u64>,
     /// Resting orders whose price a bar crossed and that neither filled nor ended.
     pub(crate) unexplained: u64,
+    /// Caps that could not be met, and limits of which nobody knew how what is held stands to them.
     pub(crate) unmet: u64,
+    pub(crate) unknown: u64,
     /// Largest difference between a balance of the engine and the one recomputed from fills, payments and marks.
     pub(crate) residual: Cash,
     pub(crate) liquidated: Option<Timestamp>,
@@ -483,7 +488,7 @@ impl Recorder {
     }
 
     fn on_plan(&mut self, plan: &Plan) {
-        self.plans_now.push((plan.strategy, plan.id.0));
+        self.plans_now.push((plan.strategy, plan.id.0, plan.hedged));
         self.steps_of(plan);
         if self.keep != Keep::All {
             return;
@@ -519,6 +524,7 @@ impl Recorder {
                     let sentence = step.reason.template.replace("{}", "…");
                     *self.facts.refused.entry(format!("{rule}: {sentence}")).or_default() += 1;
                 }
+                Outcome::Unmet if step.reason.template.contains(NOT_KNOWN) => self.facts.unknown += 1,
                 Outcome::Unmet => self.facts.unmet += 1,
                 Outcome::Kept | Outcome::Set | Outcome::Cut | Outcome::Held => {}
             }
@@ -799,15 +805,18 @@ impl Recorder {
     }
 
     /// What hedges saw at their plans of this input; at a row of equity, what they see.
-    fn hedge_rows(&mut self, engine: &Engine, plans: &[(StrategyId, u64)], makes_row: bool) {
+    fn hedge_rows(&mut self, engine: &Engine, plans: &[(StrategyId, u64, Option<HedgeView>)], makes_row: bool) {
         for (index, trader) in self.traders.iter().enumerate() {
             let strategy = StrategyId(index as u32);
+            // Of several plans of one input the first: a later one answers what it made cross inside the book.
+            let (plan, view) = match plans.iter().find(|(of, ..)| *of == strategy) {
+                Some((_, plan, view)) => (*plan, *view),
+                None if makes_row => (0, engine.hedge_view(strategy)),
+                None => continue,
+            };
             let seen = engine.facts(strategy);
-            let plan = plans.iter().find(|(of, _)| *of == strategy).map_or(0, |(_, plan)| *plan);
-            let (Some(delta), Some(price)) = (seen.get(facts::HEDGED), seen.get(facts::PRICE)) else { continue };
-            if plan == 0 && !makes_row {
-                continue;
-            }
+            let (Some(view), Some(price)) = (view, seen.get(facts::PRICE)) else { continue };
+            let HedgeView { delta, gross, gamma, position, on_the_way } = view;
             self.tables.hedges.push(HedgeRow {
                 time: self.at,
                 strategy: trader.policy.clone(),
@@ -815,24 +824,20 @@ impl Recorder {
                 plan,
                 price,
                 delta,
-                gross: seen.get(facts::HEDGED_GROSS).unwrap_or_default(),
-                gamma: seen.get(facts::HEDGED_GAMMA).map_or(0.0, units::Ratio::get),
+                gross,
+                gamma: gamma.get(),
                 equity: seen.get(facts::EQUITY).unwrap_or_default(),
-                position: seen.get(facts::POSITION).unwrap_or_default(),
-                // What was ordered since its own last decision is on its way too.
-                on_the_way: match plan {
-                    0 => engine.on_the_way(strategy),
-                    _ => seen.get(facts::ON_THE_WAY).unwrap_or_default(),
-                },
+                position,
+                on_the_way,
             });
         }
     }
 
     /// What hedges compared for their plans of this input.
-    fn choice_rows(&mut self, engine: &Engine, plans: &[(StrategyId, u64)]) {
-        for (at, (strategy, plan)) in plans.iter().enumerate() {
+    fn choice_rows(&mut self, engine: &Engine, plans: &[(StrategyId, u64, Option<HedgeView>)]) {
+        for (at, (strategy, plan, _)) in plans.iter().enumerate() {
             // Of several plans of one input the first is made of it.
-            if plans[..at].iter().any(|(of, _)| of == strategy) {
+            if plans[..at].iter().any(|(of, ..)| of == strategy) {
                 continue;
             }
             for Compared { strategy: of, need, instrument: way, offer, is_chosen } in

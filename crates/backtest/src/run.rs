@@ -136,7 +136,7 @@ pub struct RunRecord {
     pub chain: String,
     /// Hash of the engine's last snapshot.
     pub state: String,
-    /// Bars where orders waited on both sides of the open, so that the order of the extremes could matter.
+    /// Bars where orders waited on both sides of the open, or came on the way, so that the order of the extremes could matter.
     pub ambiguous_bars: u64,
     /// Deposits less withdrawals, each at its worth when it was made.
     pub paid_in: String,
@@ -280,8 +280,11 @@ pub struct Triggers {
     pub refused: BTreeMap<String, u64>,
     /// Resting orders whose price a bar crossed and that neither filled nor ended.
     pub unexplained: u64,
-    /// Plans that could not meet a cap.
+    /// Steps of plans that could not meet a cap.
     pub unmet: u64,
+    /// Steps of plans at which nobody knew what a limit limits while something was held. Older runs counted them under `unmet`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unknown: Option<u64>,
 }
 
 /// What one pass paid and traded.
@@ -459,6 +462,7 @@ fn record(
             refused: facts.refused.clone(),
             unexplained: facts.unexplained,
             unmet: facts.unmet,
+            unknown: Some(facts.unknown),
         },
         residual: facts.residual.to_string(),
         rejected: facts.rejected,

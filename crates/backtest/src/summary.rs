@@ -229,6 +229,7 @@ impl Run {
             refused: record.triggers.refused.iter().map(|(reason, count)| (reason.clone(), *count)).collect(),
             unexplained: record.triggers.unexplained,
             unmet_caps: record.triggers.unmet,
+            unknown_limits: record.triggers.unknown.unwrap_or_default(),
             quiet: record.quiet.map(|quiet| (record.inputs, quiet.inputs, quiet.evaluations)),
             bars: record.bars,
             ambiguous_bars: record.ambiguous_bars,

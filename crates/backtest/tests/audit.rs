@@ -6,6 +6,8 @@ mod common;
 #[path = "common/random.rs"]
 #[allow(dead_code, reason = "only markets and policies are used here")]
 mod random;
+#[path = "common/tape.rs"]
+mod tape;
 #[path = "common/tapes.rs"]
 mod tapes;
 
@@ -49,6 +51,13 @@ fn run_of(policies: &[Policy], seed: u64, bars: usize, folder: &Path) -> Option<
     backtest::run(&request, &mut |_| ControlFlow::Continue(())).ok()
 }
 
+/// What the run counts otherwise than the audit does. A liquidation within a bar is told without its orders.
+fn counted_otherwise(run: &Run, audit: &Audit) -> Option<String> {
+    let told = run.record.ambiguous_bars;
+    let is_other = told != audit.ambiguous_bars && run.record.scaled.liquidated.is_none();
+    is_other.then(|| format!("{told} bars are ambiguous, the audit counts {}", audit.ambiguous_bars))
+}
+
 /// Policies and markets of many kinds: whatever the engine did with them holds by the audit's own code, and nothing that the market
 /// crossed is unexplained.
 #[test]
@@ -56,7 +65,7 @@ fn random_runs_hold() {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
     let (mut checks, mut broken) = (BTreeMap::<&str, u64>::new(), Vec::new());
-    let (mut runs, mut bars, mut acted, mut refused) = (0, 0, 0, 0);
+    let (mut runs, mut bars, mut acted, mut refused, mut ambiguous) = (0, 0, 0, 0, 0);
     for seed in 0..u64::from(cases(36)) {
         let policy = policies().new_tree(&mut runner).unwrap().current();
         let home = tempfile::tempdir().unwrap();
@@ -74,10 +83,13 @@ fn random_runs_hold() {
         if !audit.is_clean() || audit.triggers.unexplained > 0 {
             broken.push(format!("seed {seed}: {}\n{}", audit.failed(), told(&audit)));
         }
+        ambiguous += audit.ambiguous_bars;
+        broken.extend(counted_otherwise(&run, &audit).map(|why| format!("seed {seed}: {why}")));
     }
     assert!(broken.is_empty(), "{} of {runs}\n{}\n{checks:?}", broken.len(), broken.join("\n\n"));
     assert!(runs > 20 && acted > 100 && refused > 100, "{runs} runs, {bars} bars, {acted} acted, {refused} refused");
-    println!("{runs} runs, {bars} bars, {acted} acted, {refused} refused: {checks:?}");
+    assert!(ambiguous > 3, "{ambiguous} bars are ambiguous");
+    println!("{runs} runs, {bars} bars, {ambiguous} ambiguous, {acted} acted, {refused} refused: {checks:?}");
 }
 
 /// Two or three random policies in one instrument, whose opposite orders cross inside the book: the audit holds of them too.
@@ -85,7 +97,7 @@ fn random_runs_hold() {
 fn random_runs_of_several_strategies_hold() {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[11; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let (mut runs, mut crossed, mut paid, mut broken) = (0, 0, 0, Vec::new());
+    let (mut runs, mut crossed, mut paid, mut ambiguous, mut broken) = (0, 0, 0, 0, Vec::new());
     for seed in 0..u64::from(cases(48)) {
         let mut all: Vec<Policy> =
             (0..2 + seed % 2).map(|_| policies().new_tree(&mut runner).unwrap().current()).collect();
@@ -107,9 +119,12 @@ fn random_runs_of_several_strategies_hold() {
         if !audit.is_clean() || audit.triggers.unexplained > 0 {
             broken.push(format!("seed {seed}: {}\n{}", audit.failed(), told(&audit)));
         }
+        ambiguous += audit.ambiguous_bars;
+        broken.extend(counted_otherwise(&run, &audit).map(|why| format!("seed {seed}: {why}")));
     }
     assert!(broken.is_empty(), "{} of {runs}\n{}", broken.len(), broken.join("\n\n"));
     assert!(runs > 20 && crossed > 100 && paid > 20, "{runs} runs, {crossed} fills crossed, {paid} payments");
+    assert!(ambiguous > 20, "{ambiguous} bars are ambiguous");
 }
 
 /// The demo's policy, with adds that nights and a small open risk refuse.
@@ -551,6 +566,7 @@ fn each_figure_that_is_determined_is_checked() {
     let mut alterations = vec![
         record("unexplained", |record| record.triggers.unexplained += 1),
         record("unmet", |record| record.triggers.unmet += 1),
+        record("unknown limits", |record| *record.triggers.unknown.as_mut().unwrap() += 1),
         record("acted", |record| record.triggers.acted += 1),
         record("refused", |record| *record.triggers.refused.values_mut().next().unwrap() += 1),
         record("another sentence", |record| {
@@ -559,11 +575,11 @@ fn each_figure_that_is_determined_is_checked() {
             record.triggers.refused.insert(format!("{rule}: it was late"), times);
         }),
         record("liquidated", |record| record.scaled.liquidated = Some(record.first.clone())),
-        record("inputs", |record| record.inputs += 500),
-        record("fewer inputs", |record| record.inputs -= 1_000),
+        record("inputs", |record| record.inputs += 1),
+        record("fewer inputs", |record| record.inputs -= 1),
         record("quiet inputs", |record| record.quiet.as_mut().unwrap().inputs = record.inputs + 1),
         record("evaluations", |record| record.quiet.as_mut().unwrap().evaluations = 1),
-        record("ambiguous bars", |record| record.ambiguous_bars += 500),
+        record("ambiguous bars", |record| record.ambiguous_bars += 1),
         record("rate", |record| *record.rates.values_mut().next().unwrap() = "1.0001".to_owned()),
         record("no rate", |record| record.rates.clear()),
         record("currency", |record| record.currency = "USDC".to_owned()),
@@ -1037,4 +1053,63 @@ fn what_crosses_inside_the_book_holds() {
     };
     let (_, crossed) = shared([policy("quick", "1d"), policy("slow", "10d")]);
     assert!(crossed > 20, "{crossed} crossed");
+}
+
+/// Two strategies, each hedged in the same contract: what the one hedge sells the other buys, inside the book. Rows tell what each saw when
+/// it decided, which is what its plan says.
+#[test]
+fn hedges_that_cross_inside_the_book_hold() {
+    let home = tempfile::tempdir().unwrap();
+    let contract =
+        |symbol: &str| tape::instrument(symbol, market::InstrumentKind::LinearPerpetual, "BTC", "USDT", "USDT");
+    let closes: Vec<f64> = (0..60).map(|hour| 50_000.0 + f64::from(hour % 7) * 20.0).collect();
+    let walk = |symbol: &str| tape::Walk::new(contract(symbol), "2026-01-05T00:00:00Z", &closes);
+    let sides = |first: f64| -> Vec<(i64, f64)> {
+        (1..8).map(|turn| (turn * 8, if turn % 2 == 0 { -first } else { first })).collect()
+    };
+    let own = walk("binance:BTCUSDT-PERP").telling("signal.a", &sides(1.0)).telling("signal.b", &sides(-1.0));
+    let tapes = vec![
+        tape::tape(&own, &home.path().join("own.tape")),
+        tape::tape(&walk("binance:BTCUSDC-PERP"), &home.path().join("hedge.tape")),
+    ];
+    let policy = |name: &str, notional: &str| {
+        let text = format!(
+            "policy = 1\nname = \"{name}\"\ninstrument = \"binance:BTCUSDT-PERP\"\n[signal]\nkind = \"series\"\n\
+             series = \"signal.{name}\"\nmax_age = \"30d\"\nreentry = \"at_once\"\n[size]\nkind = \"fixed_notional\"\n\
+             notional = \"{notional}\"\n[backtest]\ndeposit = \"1_000_000 USDT\"\n[[hedges]]\n\
+             instrument = \"binance:BTCUSDC-PERP\"\nstrategies = [\"{name}\"]\nband = 0.1\n"
+        );
+        PolicyFile::new(format!("{name}.toml"), text)
+    };
+    let policies = vec![policy("a", "100_000 USDT"), policy("b", "150_000 USDT")];
+    let request = Request { policies, tapes, program: "test".to_owned(), seed: None };
+    let run = backtest::run(&request, &mut |_| ControlFlow::Continue(())).unwrap();
+    let is_inside = |fill: &&FillRow| fill.liquidity == "internal" && fill.instrument == "binance:BTCUSDC-PERP";
+    assert!(run.tables.fills.iter().filter(is_inside).count() > 5);
+    let folder = home.path().join("run");
+    run.write(&folder, false).unwrap();
+    let audit = audited(&folder);
+    assert!(audit.is_clean(), "{}", told(&audit));
+    assert!(audit.checks.iter().any(|check| check.check == "hedge.plan" && check.made > 10));
+    // What rows tell is held against fills, with a plan and without one.
+    type Alter = fn(&mut backtest::records::HedgeRow);
+    const SOME: Qty = Qty::from_raw(Qty::ONE / 1_000);
+    let alterations: [(&str, bool, Alter); 5] = [
+        ("hedge.plan", true, |row| row.position += SOME),
+        ("position", false, |row| row.position += SOME),
+        ("hedge.delta", true, |row| row.delta += SOME),
+        ("hedge.delta", false, |row| row.delta += SOME),
+        ("hedge.delta", false, |row| row.gross += SOME),
+    ];
+    for (at, (check, has_plan, alter)) in alterations.into_iter().enumerate() {
+        let mut altered = run.clone();
+        let rows = &mut altered.tables.hedges;
+        let row = rows.iter_mut().filter(|row| (row.plan > 0) == has_plan).nth(3).unwrap();
+        alter(row);
+        let folder = home.path().join(format!("altered {at}"));
+        altered.write(&folder, false).unwrap();
+        let audit = audited(&folder);
+        let fails = |of: &backtest::audit::CheckCount| of.check == check && of.failed > 0;
+        assert!(audit.checks.iter().any(fails), "{at} {check}: {}", told(&audit));
+    }
 }

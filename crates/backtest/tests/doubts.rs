@@ -7,7 +7,7 @@ mod tapes;
 use backtest::records::CampaignRow;
 use backtest::{Next, PolicyFile, Question, Request, Run, Trigger, demo};
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use tape::{TapeHeader, TapeReader, TapeWriter};
 use tapes::beginning;
 use units::Duration;
@@ -195,6 +195,14 @@ fn a_series_that_stopped_is_told_as_stopped() {
             "`dvol.demo`, which is read, told nothing after {last}: over 1 d old it was not known until the end at {end}"
         )]
     );
+    // The audit tells it too, of the folder alone.
+    for (name, run, sentences) in [("whole", &whole, 0), ("stopped", &stopped, 1)] {
+        let folder = folder.path().join(name);
+        run.write(&folder, false).unwrap();
+        let audit = backtest::audit::audit(&folder, &mut |_| ControlFlow::Continue(())).unwrap();
+        let by_run = run.record.stopped_series.clone();
+        assert_eq!((audit.stopped_series.len(), audit.stopped_series), (sentences, by_run), "{name}");
+    }
     let next =
         |run: &Run, at| run.next(&Question { at, ..Question::default() }, &mut |_| ControlFlow::Continue(())).unwrap();
     let by_series = |next: &Next| next.actions.iter().any(|action| matches!(action.trigger, Trigger::Series { .. }));
@@ -207,6 +215,65 @@ fn a_series_that_stopped_is_told_as_stopped() {
     // Within its age it is what it last told.
     let fresh = next(&stopped, Some(last + Duration::from_nanos(20 * Duration::HOUR.nanos())));
     assert!(by_series(&fresh) && fresh.stopped.is_empty(), "{:?}", fresh.stopped);
+}
+
+/// The demo's tapes, the index of which is told for two days only.
+fn stopped(tapes: &[PathBuf], cut: &Path) -> Vec<PathBuf> {
+    let mut first = None;
+    tapes::rewrite(&tapes[2], cut, |_, at, event| {
+        let begin = *first.get_or_insert(at);
+        (at.since(begin) <= Duration::from_nanos(2 * Duration::DAY.nanos())).then_some(event)
+    });
+    vec![tapes[0].clone(), tapes[1].clone(), cut.to_owned()]
+}
+
+/// A limit on a series which has stopped is no cap that could not be met: it is counted apart, and the audit counts the same.
+#[test]
+fn a_limit_on_what_is_not_known_is_no_missed_cap() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = beginning(4, folder.path());
+    let stopped = stopped(&tapes, &folder.path().join("cut.tape"));
+    let limited = format!(
+        "{HALF}[[limits]]\nof = \"series(dvol.demo, 1d)\"\nover = \"900%\"\nrestore = \"800%\"\naction = \"no_increase\"\n"
+    );
+    let run = run(&limited, stopped);
+    let (triggers, integrity) = (&run.record.triggers, run.summary().integrity);
+    let many = triggers.unknown.unwrap();
+    assert!(many > 0 && (integrity.unmet_caps, integrity.unknown_limits) == (0, many), "{triggers:?}");
+    assert_eq!(triggers.unmet, 0);
+    let folder = folder.path().join("run");
+    // Older runs know one number.
+    let told = [(0, Some(many), true), (1, Some(many - 1), false), (many, None, true), (0, None, false)];
+    for (unmet, unknown, is_clean) in told {
+        let mut run = run.clone();
+        (run.record.triggers.unmet, run.record.triggers.unknown) = (unmet, unknown);
+        run.write(&folder, true).unwrap();
+        let audit = backtest::audit::audit(&folder, &mut |_| ControlFlow::Continue(())).unwrap();
+        assert_eq!(audit.is_clean(), is_clean, "{unmet} {unknown:?}: {:?}", audit.findings);
+    }
+}
+
+/// The step of a pyramid that reads a series which has stopped: no unit is added, and plans say which fact is missing.
+#[test]
+fn a_step_that_is_not_known_names_the_fact() {
+    let folder = tempfile::tempdir().unwrap();
+    let tapes = beginning(4, folder.path());
+    let stopped = stopped(&tapes, &folder.path().join("cut.tape"));
+    let sized = format!(
+        "{HALF}resize = \"continuous\"\n[unit]\nn = \"atr(4, 1h)\"\n[pyramid]\nunits = 3\n\
+         step = \"500N * max(1, series(dvol.demo, 1d))\"\n"
+    );
+    let said = |run: &Run| {
+        let rows =
+            run.tables.plans.iter().filter(|row| &*row.rule == "pyramid" && row.because.contains("not known now"));
+        rows.map(|row| row.because.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(said(&run(&sized, tapes.clone())), Vec::<String>::new());
+    let told = said(&run(&sized, stopped));
+    let names = |because: &String| {
+        because.starts_with("1 of 3 units, no add: `pyramid.step` is not known now: ") && because.contains("dvol.demo")
+    };
+    assert!(!told.is_empty() && told.iter().all(names), "{told:?}");
 }
 
 /// A hedge of each of two policies at the positions of a third: each would hedge all of them, so the run is refused.

@@ -846,16 +846,22 @@ fn an_entry_that_is_on_its_way_goes_on_while_nothing_is_known() {
     assert_eq!(world.engine.position(StrategyId(0)), qty("-2"));
 }
 
-/// Four strangles are sold and eight more are wanted, which nobody bids for. The rung of those held is reached: its legs go out at once,
-/// whatever would be bought beside it.
-#[test]
-fn a_rung_that_rests_is_not_taken_off_what_has_not_begun() {
-    let mut world = World::new(vec![strangle(Roll::Never)], 1, 0);
+/// A world in which four strangles are sold.
+fn four_sold(roll: Roll) -> World {
+    let mut world = World::new(vec![strangle(roll)], 1, 0);
     world.step(1, true, Vec::new());
     let events = world.want(0, -0.4, 0.0, 0.0);
     world.step(1, true, events);
     world.step(1, true, Vec::new());
     assert_eq!(world.engine.position(StrategyId(0)), qty("-0.4"));
+    world
+}
+
+/// Four strangles are sold and eight more are wanted, which nobody bids for. The rung of those held is reached: its legs go out at once,
+/// whatever would be bought beside it.
+#[test]
+fn a_rung_that_rests_is_not_taken_off_what_has_not_begun() {
+    let mut world = four_sold(Roll::Never);
     let mut deliver = |asked: Option<&str>| {
         let mut events = world.quote(true);
         for event in &mut events {
@@ -884,12 +890,7 @@ fn a_rung_that_rests_is_not_taken_off_what_has_not_begun() {
 /// as a mode that only reduces demands.
 #[test]
 fn a_reduction_in_parts_is_told_in_whole_structures() {
-    let mut world = World::new(vec![strangle(Roll::Never)], 1, 0);
-    world.step(1, true, Vec::new());
-    let events = world.want(0, -0.4, 0.0, 0.0);
-    world.step(1, true, events);
-    world.step(1, true, Vec::new());
-    assert_eq!(world.engine.position(StrategyId(0)), qty("-0.4"));
+    let mut world = four_sold(Roll::Never);
     let mut events = world.quote(true);
     events.extend(world.want(0, -0.2, 0.0, 0.0));
     world.deliver(Source::Market, &events);
@@ -917,12 +918,7 @@ fn a_reduction_in_parts_is_told_in_whole_structures() {
 #[test]
 fn new_legs_of_a_roll_are_opened_as_old_ones_close() {
     let week = Roll::Before(Duration::from_nanos(7 * Duration::DAY.nanos()));
-    let mut world = World::new(vec![strangle(week)], 1, 0);
-    world.step(1, true, Vec::new());
-    let events = world.want(0, -0.4, 0.0, 0.0);
-    world.step(1, true, events);
-    world.step(1, true, Vec::new());
-    assert_eq!(world.engine.position(StrategyId(0)), qty("-0.4"));
+    let mut world = four_sold(week);
     world.step(23 * 24, true, Vec::new());
     let sent = |world: &World, opens: bool| -> Qty {
         let of = world.live.iter().filter(|order| (order.side == Side::Sell) == opens);

@@ -49,7 +49,7 @@ pub use campaign::{Campaign, CampaignRecord, Ended};
 pub use choice::{Compared, HedgeChoice};
 pub use engine::{Adoption, Engine, EngineConfig, StrategyConfig};
 pub use guard::{ExpiryRule, LiquidationGuard, SpotRule};
-pub use plan::{ENGINE_RULE, Notice, Output, Plan, Purpose};
+pub use plan::{ENGINE_RULE, HedgeView, Notice, Output, Plan, Purpose};
 pub use sharing::Sharing;
 pub use structure::{NoLeg, QUOTE_AGE_MAX, Refusal, StructureRule};
 pub use surfaces::FittedChain;

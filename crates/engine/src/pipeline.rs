@@ -372,6 +372,7 @@ pub(crate) fn write_plan(
         add,
         exits,
         unknown,
+        hedged,
     } = plan;
     (*id, *input, *at) = (new_id, on_input, now);
     (*strategy, *instrument) = (scope.id, scope.instrument);
@@ -391,6 +392,7 @@ pub(crate) fn write_plan(
     exits.clear();
     exits.extend(scope.because.exits().iter().copied());
     unknown.clear();
+    *hedged = scope.hedge_view();
 }
 
 /// Whether entries on their way are asked back: nothing is held, and they were for a campaign that has just ended, whose stop they would

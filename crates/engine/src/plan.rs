@@ -7,7 +7,7 @@ use policy::{Add, EXITS_MAX, Exit, STEPS_MAX, Step, Target};
 use std::fmt;
 use std::sync::Arc;
 use units::state::{Corrupt, StateReader, StateWriter};
-use units::{Cash, InstrumentId, OrderId, PlanId, Price, Qty, SeriesId, StrategyId, Timestamp};
+use units::{Cash, InstrumentId, OrderId, PlanId, Price, Qty, Ratio, SeriesId, StrategyId, Timestamp};
 
 /// The `rule` of steps that the engine itself records: what the market did to resting orders.
 pub const ENGINE_RULE: u8 = u8::MAX;
@@ -61,6 +61,23 @@ pub struct Plan {
     pub exits: ArrayVec<Exit, EXITS_MAX>,
     /// Facts of risk that its rules read and that were not known, and why; mostly none.
     pub unknown: Vec<(SeriesId, RiskRefusal)>,
+    /// Of a hedge that knew its delta: what it decided from. What crosses inside the book afterwards changes that at once.
+    pub hedged: Option<HedgeView>,
+}
+
+/// What a hedge sees when it decides, in coins.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct HedgeView {
+    /// The delta of what it hedges.
+    pub delta: Qty,
+    /// Σ |delta| of it.
+    pub gross: Qty,
+    /// Its gamma, unsigned, in coins for a dollar.
+    pub gamma: Ratio,
+    /// What it holds in its own instrument.
+    pub position: Qty,
+    /// What it has ordered there before.
+    pub on_the_way: Qty,
 }
 
 /// What an order is for.

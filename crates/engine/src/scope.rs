@@ -7,7 +7,7 @@ use crate::netting::Held;
 use crate::route::{Live, Working};
 use crate::sharing::Member;
 use crate::volume::Volume;
-use crate::{Adoption, Campaign, Purpose, Sharing, StrategyConfig};
+use crate::{Adoption, Campaign, HedgeView, Purpose, Sharing, StrategyConfig};
 use arrayvec::ArrayVec;
 use market::{Conversion, Instrument};
 use policy::facts::{self, Fact, FactId, Facts};
@@ -244,6 +244,19 @@ impl Scope {
         if self.terms.hedges {
             self.facts.set(facts::ON_THE_WAY, self.working.on_the_way());
         }
+    }
+
+    /// What it sees now, if it is a hedge that knows the delta of what it hedges.
+    pub(crate) fn hedge_view(&self) -> Option<HedgeView> {
+        // Others are told something else in these slots.
+        let delta = self.facts.get(facts::HEDGED).filter(|_| self.terms.hedges)?;
+        Some(HedgeView {
+            delta,
+            gross: self.facts.get(facts::HEDGED_GROSS).unwrap_or_default(),
+            gamma: self.facts.get(facts::HEDGED_GAMMA).unwrap_or_default(),
+            position: self.facts.get(facts::POSITION).unwrap_or_default(),
+            on_the_way: self.facts.get(facts::ON_THE_WAY).unwrap_or_default(),
+        })
     }
 
     /// New price information, of an input that may hold more of it.

@@ -125,6 +125,14 @@ pub(super) fn refused(run: &Run) -> BTreeMap<String, u64> {
     counts
 }
 
+/// Steps of plans that could not meet a cap, and those at which it was not known what a limit limits.
+pub(super) fn unmet(run: &Run) -> (u64, u64) {
+    let unmet = run.tables.plans.iter().filter(|step| &*step.outcome == "unmet");
+    let is_unknown = |step: &&PlanRow| &*step.rule == "limit" && step.because.contains(": what it limits is not known");
+    let unknown = unmet.clone().filter(is_unknown).count() as u64;
+    (unmet.count() as u64 - unknown, unknown)
+}
+
 /// Fills of stops, rungs and adds: of structures as plans tell them, not each leg's.
 pub(super) fn acted(run: &Run) -> u64 {
     let policies = run.policies();

@@ -1,7 +1,9 @@
 //! Hedges: each time that delta had left its band was answered, and what a plan of a hedge wants brings delta back into it.
 
 use super::finding::{At, Found};
-use crate::records::{ChoiceRow, HedgeRow, OrderRow, PlanRow};
+use super::live::side_of;
+use super::seat::plus;
+use crate::records::{ChoiceRow, FillRow, HedgeRow, OrderRow, PlanRow};
 use crate::run::Run;
 use policy::Policy;
 use policy::spec::{Band, Choice, Hedge, HedgeTo};
@@ -20,6 +22,7 @@ pub(super) fn check(run: &Run, found: &mut Found) {
             for instrument in hedge.instruments().filter(|instrument| !is_option(instrument)) {
                 check_one(run, &strategy.policy, (hedge, instrument), &plans, found);
             }
+            check_held(run, &strategy.policy, hedge, found);
             if let Some(choice) = &hedge.choice {
                 check_choice(run, &strategy.policy, hedge, &plans, found);
                 check_costs(run, &strategy.policy, (hedge, choice), &plans, found);
@@ -118,6 +121,64 @@ fn check_one(
         };
         found.ensure("hedge.residual", fits, At::hedge(at, row), || {
             format!("plan {} wants {}: delta is then {left:.8} from its target", plan.plan, plan.target)
+        });
+    }
+}
+
+/// What rows of a hedge say is held, where no plan tells it, is what its fills give; and so is the delta that it hedges, where that is
+/// all of linear perpetuals.
+fn check_held(run: &Run, policy: &Policy, hedge: &Hedge, found: &mut Found) {
+    let (fills, stamps) = (&run.tables.fills, &run.record.instruments);
+    let stamp = |symbol: &str| stamps.iter().find(|known| known.symbol == symbol);
+    let Some(base) = stamp(&hedge.instrument).map(|known| known.base.as_str()) else { return };
+    let named = || run.strategies.iter().map(|of| &of.policy).filter(|of| hedge.strategies.contains(&of.name));
+    // What each of them holds on the coin, but for its own hedges.
+    let is_on = |of: &&str| stamp(of).is_none_or(|known| known.base == base);
+    let on_coin = |of: &Policy| {
+        let is_plain = |symbol: &str| stamp(symbol).is_some_and(|known| known.kind == "linear_perpetual");
+        !of.trades_options() && of.traded().filter(is_on).all(is_plain)
+    };
+    let is_told = hedge.choice.is_none() && !hedge.strategies.is_empty() && named().all(on_coin);
+    let is_hedged = |fill: &FillRow| {
+        let own = named().any(|of| of.name == *fill.strategy && of.hedge_in(&fill.instrument).is_none());
+        own && is_on(&fill.instrument.as_str())
+    };
+    let is_own = |row: &&HedgeRow| row.strategy == policy.name.as_str() && row.instrument == hedge.instrument.as_str();
+    let signed = |fill: &FillRow| fill.quantity.on(side_of(&fill.side));
+    let (mut next, mut held, mut beside) = (0, Qty::ZERO, BTreeMap::<&str, Qty>::new());
+    for (at, row) in run.tables.hedges.iter().enumerate().filter(|(_, row)| is_own(row)) {
+        let until = fills.partition_point(|fill| fill.time <= row.time);
+        for fill in &fills[next.min(until)..until] {
+            if row.strategy == fill.strategy.as_str() && row.instrument == fill.instrument.as_str() {
+                held = plus(held, signed(fill));
+            } else if is_hedged(fill) {
+                let sum = beside.entry(&fill.strategy).or_default();
+                *sum = plus(*sum, signed(fill));
+            }
+        }
+        next = next.max(until);
+        found.ensure("position", row.plan > 0 || row.position == held, At::hedge(at, row), || {
+            format!("{} is held by the hedge, the fills give {held}", row.position)
+        });
+        if !is_told {
+            continue;
+        }
+        // What crosses inside the book in answer to the market comes behind it.
+        let input = fills[..until].last().map(|fill| fill.input);
+        let now = fills[..until].iter().rev().take_while(|fill| Some(fill.input) == input && fill.time == row.time);
+        let mut before = beside.clone();
+        for fill in now.filter(|fill| fill.liquidity == "internal" && is_hedged(fill)) {
+            let sum = before.entry(&fill.strategy).or_default();
+            *sum = plus(*sum, -signed(fill));
+        }
+        let is = |sums: &BTreeMap<&str, Qty>| {
+            let net = sums.values().fold(Qty::ZERO, |sum, qty| plus(sum, *qty));
+            let gross = sums.values().fold(Qty::ZERO, |sum, qty| plus(sum, qty.abs()));
+            let near = |a: Qty, b: Qty| a.raw().abs_diff(b.raw()) <= 2;
+            near(row.delta, net) && near(row.gross, gross)
+        };
+        found.ensure("hedge.delta", is(&before) || is(&beside), At::hedge(at, row), || {
+            format!("delta is {} of {} gross; fills of what is hedged give {beside:?}", row.delta, row.gross)
         });
     }
 }

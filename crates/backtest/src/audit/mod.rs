@@ -54,7 +54,7 @@ pub struct Audit {
     pub caps: Vec<CapWorst>,
     /// Bars read from the tapes.
     pub bars: u64,
-    /// Bars within which orders waited on both sides of the open, so that the order of the extremes could matter.
+    /// Bars within which orders waited on both sides of the open, or came on the way, so that the order of the extremes could matter.
     pub ambiguous_bars: u64,
     /// Series that policies read and that stopped before the end, as the run tells them.
     pub stopped_series: Vec<String>,

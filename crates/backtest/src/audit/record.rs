@@ -4,7 +4,7 @@ use super::figures;
 use super::finding::{At, Found};
 use super::sentences;
 use super::walk::{Counted, Walked, last_told};
-use crate::records::FillRow;
+use crate::records::{FillRow, OrderRow};
 use crate::run::{GENERIC, InstrumentStamp, LIQUIDATION_FEE, Run};
 use market::{Conversion, Currency, Instrument, InstrumentKind};
 use policy::Policy;
@@ -51,12 +51,43 @@ fn between(same: &mut Same<'_>, what: &str, stored: u64, (least, most): (u64, u6
     same(what, &stored.to_string(), &made);
 }
 
+/// Told by the venue.
+fn is_news(row: &OrderRow) -> bool {
+    !matches!(&*row.event, "place" | "amend" | "cancel")
+}
+
+/// What the venue says to a command.
+fn is_answer(row: &OrderRow) -> bool {
+    matches!(&*row.event, "accepted" | "amended" | "rejected")
+        || (&*row.event == "cancelled" && &*row.reason == "as asked")
+}
+
+/// In how many deliveries news came that no plan answered: what is said to commands in one, each stop that became a limit in its own.
+/// `None`: the venue did something else.
+fn deliveries(rows: &[&OrderRow]) -> Option<u64> {
+    let answers = rows.iter().any(|row| is_answer(row));
+    let others = || rows.iter().filter(|row| is_news(row) && !is_answer(row));
+    let all_known = others().all(|row| &*row.event == "triggered" || &*row.reason == NOTHING_TO_REDUCE);
+    // What has nothing left to reduce is told with the next answers.
+    let swept = others().any(|row| &*row.event == "cancelled");
+    all_known.then(|| u64::from(answers || swept) + others().filter(|row| &*row.event == "triggered").count() as u64)
+}
+
+/// Why the venue takes back what only reduces, once nothing is held.
+const NOTHING_TO_REDUCE: &str = "nothing left to reduce";
+
 impl Told<'_> {
     /// Numbers of rows and events.
     fn counts(&self, same: &mut Same<'_>) {
         let (record, tables) = (&self.run.record, &self.run.tables);
-        let count = |outcome: &str| tables.plans.iter().filter(|step| &*step.outcome == outcome).count().to_string();
-        same("triggers.unmet", &record.triggers.unmet.to_string(), &count("unmet"));
+        let (unmet, unknown) = figures::unmet(self.run);
+        match record.triggers.unknown {
+            Some(told) => {
+                same("triggers.unmet", &record.triggers.unmet.to_string(), &unmet.to_string());
+                same("triggers.unknown", &told.to_string(), &unknown.to_string());
+            }
+            None => same("triggers.unmet", &record.triggers.unmet.to_string(), &(unmet + unknown).to_string()),
+        }
         let mut stored: BTreeMap<&str, u64> = BTreeMap::new();
         for (sentence, times) in &record.triggers.refused {
             *stored.entry(sentence.split(':').next().unwrap_or_default()).or_default() += times;
@@ -99,30 +130,70 @@ impl Told<'_> {
     }
 
     /// Each input of the tapes is one of the engine, and so is each delivery of the venue: of these the tables tell those with plans or
-    /// fills exactly, of others how many there were at most.
+    /// fills exactly, and of those behind the last of them how many there were, or at most were.
     fn inputs(&self, same: &mut Same<'_>) {
         let (record, tables) = (&self.run.record, &self.run.tables);
         let last = last_told(tables);
         let known = tables.plans.iter().map(|row| row.input).chain(tables.fills.iter().map(|row| row.input)).max();
         let least = known.unwrap_or_default() + self.counted.inputs_behind;
-        let news =
-            |row: &&crate::records::OrderRow| row.time >= last && !matches!(&*row.event, "place" | "amend" | "cancel");
-        let orders = tables.orders.iter().filter(news).count();
-        let paid = tables.funding.iter().filter(|row| row.time >= last).count();
-        let moved = tables.flows.iter().filter(|row| row.time >= last).count();
-        // The market's own input of that time, and what the clock alone brings.
-        let expiries = self.counted.catalogue.instruments.iter().filter(|of| of.kind.is_option());
-        let settled =
-            expiries.filter_map(|of| of.kind.expiry()).filter(|at| *at >= last).collect::<BTreeSet<_>>().len();
-        let expiring = record.instruments.iter().filter(|known| known.expiry.is_some()).count();
-        let most = least + (1 + orders + paid + moved + settled + expiring) as u64;
-        between(same, "inputs", record.inputs, (least, most));
+        let bounds = match self.deliveries_behind(last, known.unwrap_or_default()) {
+            Some(deliveries) => (least + deliveries, least + deliveries),
+            None => {
+                let orders = tables.orders.iter().filter(|row| row.time >= last && is_news(row)).count();
+                let paid = tables.funding.iter().filter(|row| row.time >= last).count();
+                let moved = tables.flows.iter().filter(|row| row.time >= last).count();
+                // The market's own input of that time, and what the clock alone brings.
+                let expiries = self.counted.catalogue.instruments.iter().filter(|of| of.kind.is_option());
+                let expiries = expiries.filter_map(|of| of.kind.expiry()).filter(|at| *at >= last);
+                let settled = expiries.collect::<BTreeSet<_>>().len();
+                let expiring = record.instruments.iter().filter(|known| known.expiry.is_some()).count();
+                (least, least + (1 + orders + paid + moved + settled + expiring) as u64)
+            }
+        };
+        between(same, "inputs", record.inputs, bounds);
         let Some(quiet) = record.quiet else { return };
         between(same, "quiet.inputs", quiet.inputs, (0, record.inputs));
         let asked = record.inputs.saturating_sub(quiet.inputs);
         let traders = self.policies.iter().flat_map(Policy::traded).count() as u64;
         // What crosses inside the book may be decided on once more.
         between(same, "quiet.evaluations", quiet.evaluations, (asked, asked.saturating_mul(2 * traders)));
+    }
+
+    /// Deliveries behind the input of the last plan or fill, but for later inputs of the tapes. `None`: rows do not tell how the venue
+    /// delivered its news, for options, contracts that expire, liquidations or moved money are in it; or whether the last plan answers
+    /// the market.
+    fn deliveries_behind(&self, last: Timestamp, known: u64) -> Option<u64> {
+        let tables = &self.run.tables;
+        let is_plain = !self.policies.iter().any(Policy::trades_options)
+            && self.run.record.instruments.iter().all(|known| known.expiry.is_none())
+            && tables.fills.iter().rev().take_while(|fill| fill.time == last).all(|fill| !fill.liquidation)
+            && tables.flows.iter().all(|row| row.time < last);
+        let from = tables.orders.partition_point(|row| row.time < last);
+        let (now, later) =
+            tables.orders[from..].split_at(tables.orders[from..].partition_point(|row| row.time == last));
+        let funding = &tables.funding[tables.funding.partition_point(|row| row.time < last)..];
+        if !is_plain || !self.counted.is_last_on_tape {
+            return None;
+        }
+        let mut of_input = tables.fills.iter().rev().take_while(|fill| fill.time == last);
+        let is_filled = of_input.any(|fill| fill.input == known && fill.liquidity != "internal");
+        // Of the same time: the rest of the news, payments and the market's own input.
+        let rest = if is_filled {
+            let filled = now.iter().rposition(|row| &*row.event == "filled")?;
+            let order = &now[filled].order;
+            let behind: Vec<&OrderRow> =
+                now[filled + 1..].iter().filter(|row| row.order != *order || is_answer(row)).collect();
+            deliveries(&behind)? + u64::from(funding.first().is_some_and(|paid| paid.time == last)) + 1
+        } else {
+            let is_quiet = now.iter().all(|row| !is_news(row)) && funding.first().is_none_or(|paid| paid.time > last);
+            // What was sent behind all news answers the market.
+            let answers = now.last().is_some_and(|row| !is_news(row));
+            (is_quiet || answers).then_some(0)?
+        };
+        let later: Vec<&OrderRow> = later.iter().collect();
+        let mut times: Vec<Timestamp> = funding.iter().map(|row| row.time).filter(|time| *time > last).collect();
+        times.dedup();
+        Some(rest + deliveries(&later)? + times.len() as u64)
     }
 
     /// What was run, and under which assumptions.

@@ -202,8 +202,9 @@ impl<'a> Book<'a> {
     fn input(&mut self, at: Timestamp, events: &[Event], found: &mut Found) {
         let now = self.now(at);
         for plan in &now.plans {
-            let input = self.tables.plans[plan.start].input;
-            self.take_fills(|fill| fill.input <= input);
+            // What a plan sends may cross inside the book at once: it tells what came before that.
+            let (input, number) = (self.tables.plans[plan.start].input, self.tables.plans[plan.start].plan);
+            self.take_fills(|fill| fill.input < input || (fill.input == input && fill.plan < number));
             for row in plan.clone() {
                 self.note(row, found);
             }

@@ -3,6 +3,7 @@
 
 mod after;
 mod counted;
+mod course;
 mod fills;
 mod orders;
 mod settlements;
@@ -21,6 +22,7 @@ use super::value_at_risk::Prices;
 use crate::records::Tables;
 use crate::run::Run;
 use crate::{Error, Progress};
+use course::Course;
 use market::{Bar, Event, OptionQuote, PriceSteps, StepsOf};
 use policy::Policy;
 use settlements::Settlements;
@@ -102,16 +104,13 @@ struct Now {
     path: Vec<Price>,
     /// A limit order opened something within the bar, which no limit order closes before the next one.
     has_opened: bool,
-    /// Orders rested on both sides of the open; something filled at the open; an order came or went on the way.
-    is_ambiguous: bool,
-    at_open: bool,
-    is_stirred: bool,
+    course: Course,
 }
 
 impl Now {
     fn clear(&mut self) {
         (self.bar, self.mark, self.has_opened) = (None, None, false);
-        (self.is_ambiguous, self.at_open, self.is_stirred) = (false, false, false);
+        self.course = Course::default();
         self.trades.clear();
         self.quotes.clear();
         self.funding.clear();
@@ -154,8 +153,11 @@ struct Walk<'a> {
     fills_of: BTreeMap<(u64, u64), Vec<usize>>,
     ids: BTreeSet<(u64, u64)>,
     next: Next,
-    /// Instruments that the present input says something of.
+    /// Instruments that the present input says something of; those with a bar, in the order in which these are walked.
     busy: Vec<usize>,
+    bars_now: Vec<usize>,
+    /// The one whose path told something last.
+    walked: Option<usize>,
     crossed: Vec<Crossed>,
     /// Rows of plans and orders of the present time, and where those of orders begin that answer the market's own input.
     plans_now: Range<usize>,
@@ -231,6 +233,7 @@ pub(super) fn walk(
         }
         walk.input(at, &events);
         walk.told.counted.inputs_behind += u64::from(at > told);
+        walk.told.counted.is_last_on_tape |= at == told;
     }
     while let Some(due) = walk.next_row() {
         walk.input(due, &[]);
@@ -323,6 +326,8 @@ impl<'a> Walk<'a> {
             ids: BTreeSet::new(),
             next: Next::default(),
             busy: Vec::new(),
+            bars_now: Vec::new(),
+            walked: None,
             crossed: Vec::new(),
             plans_now: 0..0,
             orders_now: 0..0,
@@ -378,6 +383,8 @@ impl<'a> Walk<'a> {
         let is_due = self.next_row().is_some_and(|time| time <= at) || !self.crossed.is_empty();
         if is_due {
             self.orders();
+        } else {
+            self.leave_opens();
         }
         self.funding();
         for index in &self.busy {
@@ -460,7 +467,9 @@ impl<'a> Walk<'a> {
                     }
                     let market = &mut self.markets[index];
                     market.closed = Some(bar.closed);
+                    market.now.course.doubt(market.now.bar.is_some());
                     market.now.bar = Some(*bar);
+                    self.bars_now.push(index);
                     market.last = bar.close;
                     self.told.bars += u64::from(market.is_traded);
                     market.span = Some(merged(market.span, bar));
@@ -488,26 +497,15 @@ impl<'a> Walk<'a> {
 
     /// Notes which orders rested all the time before a bar, and wait for a price of it.
     fn cross(&mut self, index: usize, bar: &Bar) {
-        let (mut over, mut under, mut is_stirred) = (false, false, false);
         let latency = self.policies[0].backtest.latency;
         for order in &self.markets[index].orders {
-            let arrived = order.placed + if order.inside { Duration::ZERO } else { latency };
-            let works = arrived < bar.closed || (order.inside && order.is_resting_stop());
             let (wait, (low, high)) = (order.wait(), order.met_of(bar));
-            is_stirred |= order.cancelling || !works;
-            if !works || order.cancelling || !wait.meets(low, high) {
+            if !order.works_before(bar.closed, latency) || order.cancelling || !wait.meets(low, high) {
                 continue;
             }
-            // What the open was beyond is filled there, before a path is taken; what only meets the close waits for no path.
-            let takes_path = !order.meets_only_close(bar);
-            over |= takes_path && matches!(wait, Wait::Over(level) if level > bar.open);
-            under |= takes_path && matches!(wait, Wait::Under(level) if level < bar.open);
             self.told.crossed += u64::from(wait != Wait::Now);
             self.crossed.push(Crossed { market: index, id: order.id, wait, bar: *bar });
         }
-        self.told.ambiguous += u64::from(over && under);
-        let now = &mut self.markets[index].now;
-        (now.is_ambiguous, now.is_stirred) = (over && under, now.is_stirred || is_stirred);
     }
 
     fn rows_of_plans(&self) -> Range<usize> {
@@ -528,9 +526,9 @@ impl<'a> Walk<'a> {
     fn leave(&mut self) {
         for index in self.busy.drain(..) {
             let market = &mut self.markets[index];
-            let Now { is_ambiguous, at_open, is_stirred, .. } = market.now;
-            let is_sure = if is_ambiguous { !at_open } else { !is_stirred };
-            self.told.counted.perhaps_ambiguous += u64::from(market.now.bar.is_some() && !is_sure);
+            let course = &market.now.course;
+            self.told.ambiguous += u64::from(course.is_ambiguous());
+            self.told.counted.perhaps_ambiguous += u64::from(market.now.bar.is_some() && course.is_unsure());
             market.before = market.now.bar.map_or(market.before, |bar| bar.closed);
             market.marked = market.mark.unwrap_or(market.last);
             // Where more than bars tells what positions are worth, equity moves between rows.
@@ -547,6 +545,7 @@ impl<'a> Walk<'a> {
         let none = self.next.plan..self.next.plan;
         (self.plans_now, self.orders_now, self.boundary) = (none, self.next.order..self.next.order, self.next.order);
         self.has_news = false;
+        self.bars_now.clear();
     }
 
     /// The end of the run: campaigns that are open, and rows that nothing told of.

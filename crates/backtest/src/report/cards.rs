@@ -166,6 +166,9 @@ pub(super) fn findings(view: &View<'_>) -> Vec<Finding> {
         ),
         finding(seen.unmet_caps == 0, "Caps that could not be met", count(seen.unmet_caps)),
     ];
+    if seen.unknown_limits > 0 {
+        list.push(finding(false, "Limits on what was not known while held", count(seen.unknown_limits)));
+    }
     let gaps = || view.run.instruments.iter().flat_map(|traded| &traded.gaps);
     let longest = gaps().map(|gap| gap.to - gap.from - view.run.header.bar).max();
     list.push(match longest {

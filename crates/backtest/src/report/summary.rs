@@ -713,8 +713,11 @@ pub struct Integrity {
     pub refused: Vec<(String, u64)>,
     /// Triggers crossed that no plan accounts for.
     pub unexplained: u64,
-    /// Plans that could not meet a cap.
+    /// How often plans could not meet a cap.
     pub unmet_caps: u64,
+    /// How often they did not know what a limit limits while something was held.
+    #[serde(default)]
+    pub unknown_limits: u64,
     /// Inputs, those at which no rules were asked, and how often a strategy's were.
     pub quiet: Option<(u64, u64, u64)>,
     /// Bars in the tape.

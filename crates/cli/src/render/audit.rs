@@ -130,7 +130,7 @@ fn figures_told(audit: &Audit) -> Vec<String> {
     lines.extend(audit.caps.iter().map(|cap| format!("  {}", cap_told(cap, audit))));
     lines.extend(audit.stopped_series.iter().map(|sentence| format!("  {sentence}")));
     lines.push(format!(
-        "  {} bars, {} of them ambiguous: orders waited on both sides of the open",
+        "  {} bars, {} of them ambiguous: orders waited on both sides of the open, or came on the way",
         count(audit.bars),
         count(audit.ambiguous_bars)
     ));

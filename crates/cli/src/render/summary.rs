@@ -216,7 +216,10 @@ impl<'a> Card<'a> {
             parts.push(counted(integrity.unexplained, "unexplained trigger"));
         }
         if integrity.unmet_caps > 0 {
-            parts.push(format!("{} with a cap that could not be met", counted(integrity.unmet_caps, "plan")));
+            parts.push(format!("{} that could not be met", counted(integrity.unmet_caps, "cap")));
+        }
+        if integrity.unknown_limits > 0 {
+            parts.push(format!("{} on what was not known while held", counted(integrity.unknown_limits, "limit")));
         }
         format!("{}; one path, {}: no claim on returns", parts.join(", "), counted(self.scaled.days as u64, "day"))
     }

@@ -3,7 +3,7 @@
 use super::Engine;
 use crate::pipeline::write_plan;
 use crate::plan::ENGINE_RULE;
-use crate::{Campaign, CampaignRecord, Plan};
+use crate::{Campaign, CampaignRecord, HedgeView, Plan};
 use market::{Account, Source};
 use policy::Outcome;
 use policy::facts::Facts;
@@ -88,10 +88,12 @@ impl Engine {
         &self.scopes[strategy.index()].facts
     }
 
-    /// Signed quantity of a strategy's orders that were not asked back.
+    /// What a hedge sees now: what it ordered since its last decision is on its way too. `None`: it is no hedge, or delta is not known.
     #[must_use]
-    pub fn on_the_way(&self, strategy: StrategyId) -> Qty {
-        self.scopes[strategy.index()].working.on_the_way()
+    pub fn hedge_view(&self, strategy: StrategyId) -> Option<HedgeView> {
+        let scope = &self.scopes[strategy.index()];
+        let on_the_way = scope.working.on_the_way();
+        scope.hedge_view().map(|view| HedgeView { position: scope.position, on_the_way, ..view })
     }
 
     /// The name of a rule in a strategy's plans.

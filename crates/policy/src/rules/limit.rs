@@ -143,17 +143,7 @@ impl LimitRule {
 
     /// Nothing is opened or added.
     fn bar(&self, facts: &Facts, proposed: Target, because: &mut Because, sentence: &'static str) -> Verdict {
-        self.barred(facts, proposed, because, (sentence, self.numbers(facts)))
-    }
-
-    /// The same with numbers of the sentence's own.
-    fn barred(
-        &self,
-        facts: &Facts,
-        proposed: Target,
-        because: &mut Because,
-        (sentence, numbers): (&'static str, [Arg; 3]),
-    ) -> Verdict {
+        let numbers = self.numbers(facts);
         if let Some(add) = because.add() {
             because.refused_add(add, sentence, numbers);
             because.set_add(None);
@@ -321,18 +311,12 @@ impl LimitRule {
     }
 
     /// Nothing is held, opened or added.
-    fn close(
-        &self,
-        facts: &Facts,
-        proposed: Target,
-        because: &mut Because,
-        (sentence, numbers): (&'static str, [Arg; 3]),
-    ) -> Verdict {
-        let verdict = self.barred(facts, proposed, because, (sentence, numbers));
+    fn close(&self, facts: &Facts, proposed: Target, because: &mut Because, sentence: &'static str) -> Verdict {
+        let verdict = self.bar(facts, proposed, because, sentence);
         if position(facts).is_zero() || proposed.qty.is_zero() {
             return verdict;
         }
-        because.say(sentence, numbers);
+        because.say(sentence, self.numbers(facts));
         Verdict::cut(Target { qty: Qty::ZERO, ..proposed })
     }
 
@@ -356,11 +340,10 @@ impl LimitRule {
         match (self.action, zone) {
             (LimitAction::Flat, None) if in_force => {
                 const SENTENCE: &str = "limit {}: what it limits is not known: flat until it is known to be back";
-                self.close(facts, proposed, because, (SENTENCE, [self.name, Arg::None, Arg::None]))
+                self.close(facts, proposed, because, SENTENCE)
             }
             (LimitAction::Flat, _) if in_force => {
-                const SENTENCE: &str = "limit {}: {}, flat until it is back at {}";
-                self.close(facts, proposed, because, (SENTENCE, self.numbers(facts)))
+                self.close(facts, proposed, because, "limit {}: {}, flat until it is back at {}")
             }
             (LimitAction::NoIncrease, Some(_)) if in_force => {
                 self.bar(facts, proposed, because, "limit {}: {}, no increase until it is back at {}")

@@ -18,9 +18,11 @@ pub(in crate::audit) struct Counted {
     pub(in crate::audit) span: Option<(Timestamp, Timestamp)>,
     /// Holes between bars: the instrument, the close before and the open after.
     pub(in crate::audit) gaps: Vec<(String, Timestamp, Timestamp)>,
-    /// Inputs of the tapes behind the last plan or fill.
+    /// Inputs of the tapes behind the last plan or fill; whether that was at the time of one.
     pub(in crate::audit) inputs_behind: u64,
-    /// Bars of which the tables do not tell whether an order waited on both sides of the open: one came, went or was filled on the way.
+    pub(in crate::audit) is_last_on_tape: bool,
+    /// Bars of which the tables do not tell whether the order of the extremes could matter: something was liquidated, trades came too, or
+    /// payments may have come between what the path did and the orders that could matter.
     pub(in crate::audit) perhaps_ambiguous: u64,
     /// Orders that a bar crossed while they rested, and that were still there when it was told.
     pub(in crate::audit) left: u64,

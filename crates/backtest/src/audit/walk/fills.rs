@@ -205,7 +205,6 @@ impl Walk<'_> {
             format!("its reference {} is outside the bar, {} to {}", fill.reference, bar.low, bar.high)
         });
         let market = &mut self.markets[market];
-        market.now.at_open |= fill.reference == open || fill.reference == bar.open;
         market.now.path.push(fill.reference);
         market.now.has_opened |= opens;
     }
@@ -290,6 +289,9 @@ impl Walk<'_> {
             self.gained.now += earned - fill.fee.notional();
             self.gained.most = self.gained.most.max(self.gained.now);
             self.gained.is_uncertain |= known.marked.is_zero() || fill.liquidation || known.is_option;
+            if fill.liquidation {
+                self.bars_now.iter().for_each(|index| self.markets[*index].now.course.doubt(true));
+            }
         }
         let Some(seat) = self.seat_of(&fill.strategy, market) else { return };
         self.seats[seat].is_touched = true;

@@ -27,11 +27,6 @@ impl Walk<'_> {
             if row == boundary {
                 self.left_crossed();
             }
-            if row < boundary
-                && let Some(market) = self.by_symbol.get(&*rows[row - begin].instrument)
-            {
-                self.markets[*market].now.is_stirred = true;
-            }
             self.order(row, boundary, &plans);
         }
         if boundary == begin + count {
@@ -108,7 +103,9 @@ impl Walk<'_> {
                 if &*told.event == "cancel" {
                     order.cancelling = true;
                 } else {
-                    if (order.price, order.trigger) != (told.price, told.trigger) {
+                    // What is moved on its own path stays on it.
+                    let stays = inside && self.walked == Some(market);
+                    if (order.price, order.trigger) != (told.price, told.trigger) && !stays {
                         order.sent = self.known;
                     }
                     (order.quantity, order.price, order.trigger) = (told.quantity, told.price, told.trigger);
@@ -136,10 +133,14 @@ impl Walk<'_> {
                 order.inside = order.placed == told.time && !has_trades;
                 order.set_inside |= order.inside;
                 self.found.ensure("order.life", first, at, || "accepted twice".to_owned());
+                self.came_on_path(market, index);
             }
             "triggered" => {
                 let waits = order.accepted && order.trigger.is_some() && !order.triggered;
                 let copy = order.clone();
+                self.comes_to(market, &copy);
+                self.became_limit(market, &copy);
+                let order = &mut self.markets[market].orders[index];
                 (order.triggered, order.acted) = (true, told.time);
                 self.found.ensure("order.life", waits, at, || "triggered, and did not wait for a trigger".to_owned());
                 self.reached(row, market, &copy);
@@ -148,8 +149,13 @@ impl Walk<'_> {
                 // The terms that stand: they may be those from before, where the venue refused.
                 let changes = order.accepted && order.changed <= told.time;
                 self.found.ensure("order.life", changes, at, || "amended before it was accepted".to_owned());
+                self.came_on_path(market, index);
             }
-            "filled" => self.filled(row, market, index),
+            "filled" => {
+                let copy = order.clone();
+                self.comes_to(market, &copy);
+                self.filled(row, market, index);
+            }
             "cancelled" | "rejected" => {
                 order.acted = told.time;
                 let (asked, reason) = (order.cancelling, &*told.reason);
@@ -157,6 +163,8 @@ impl Walk<'_> {
                 let is_told = !reason.is_empty() && (reason != "as asked" || asked || order.quantity <= order.filled);
                 let event = &*told.event;
                 let fits = if event == "rejected" { !order.accepted } else { order.accepted };
+                let copy = order.clone();
+                self.taken_back(market, &copy, reason);
                 self.markets[market].orders.remove(index);
                 self.found.ensure("order.life", is_told && fits, at, || {
                     format!("{event} for `{reason}`, which nobody asked for, or before it was accepted")
@@ -326,6 +334,7 @@ impl Walk<'_> {
 
     /// Before the market's own input is answered: what rested through a bar of it that went over its level should be gone.
     fn left_crossed(&mut self) {
+        self.leave_opens();
         for index in &self.busy {
             let market = &self.markets[*index];
             let Some(bar) = market.now.bar.filter(|_| market.is_traded) else { continue };
