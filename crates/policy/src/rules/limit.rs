@@ -143,7 +143,17 @@ impl LimitRule {
 
     /// Nothing is opened or added.
     fn bar(&self, facts: &Facts, proposed: Target, because: &mut Because, sentence: &'static str) -> Verdict {
-        let numbers = self.numbers(facts);
+        self.bar_as(facts, proposed, because, (sentence, self.numbers(facts)))
+    }
+
+    /// The same with numbers of its own.
+    fn bar_as(
+        &self,
+        facts: &Facts,
+        proposed: Target,
+        because: &mut Because,
+        (sentence, numbers): (&'static str, [Arg; 3]),
+    ) -> Verdict {
         if let Some(add) = because.add() {
             because.refused_add(add, sentence, numbers);
             because.set_add(None);
@@ -239,7 +249,7 @@ impl LimitRule {
             }
         };
         let held = position(facts);
-        let verdict = self.barred(facts, proposed, because, (sentence, numbers));
+        let verdict = self.bar_as(facts, proposed, because, (sentence, numbers));
         let Target { qty, .. } = verdict.target;
         if !same_side(qty, held) {
             return verdict;

@@ -21,7 +21,7 @@ impl Walk<'_> {
             let seat = self.by_symbol.get(&*first.instrument).and_then(|market| self.seat_of(&first.strategy, *market));
             let Some(seat) = seat else { continue };
             self.seats[seat].is_touched = true;
-            self.lapses(Some(seat), begin - steps.len(), first.plan);
+            self.lapses(Some(seat), &first.instrument, (begin - steps.len(), first.plan));
             self.leverage(seat, steps, at);
             self.liquidity(seat, &steps[0], at);
         }

@@ -257,7 +257,7 @@ impl Walk<'_> {
         if let Some(plan) = plan {
             self.fills_before(plan);
         }
-        self.lapses(seat, plans.start, id.0);
+        self.lapses(seat, &told.instrument, (plans.start, id.0));
         if let (Some(seat), Some(plan)) = (seat, plan) {
             self.quantity(row, market, seat, &order, plan);
         }
@@ -265,8 +265,8 @@ impl Walk<'_> {
         self.markets[market].orders.push(order);
     }
 
-    /// Units that a plan up to this one tells to have lapsed.
-    pub(super) fn lapses(&mut self, seat: Option<usize>, from: usize, plan: u64) {
+    /// Units that a plan up to this one tells to have lapsed, of those in the seat's instrument.
+    pub(super) fn lapses(&mut self, seat: Option<usize>, instrument: &str, (from, plan): (usize, u64)) {
         let Some(seat) = seat else { return };
         let (tables, name) = (self.tables, &self.policies[self.seats[seat].strategy].name);
         let Some(camp) = &mut self.seats[seat].camp else { return };
@@ -274,7 +274,8 @@ impl Walk<'_> {
         let steps = tables.plans[from..].iter().take_while(|step| step.plan <= plan);
         let opened_by = camp.opened_by;
         let steps = steps.filter(|step| step.plan > opened_by);
-        for step in steps.filter(|step| &*step.rule == MARKET && step.strategy.as_str() == name) {
+        let is_own = |step: &&PlanRow| step.strategy.as_str() == name && &*step.instrument == instrument;
+        for step in steps.filter(is_own).filter(|step| &*step.rule == MARKET) {
             let unit = step.because.strip_prefix("unit ").and_then(|rest| rest.split_once(" lapsed:"));
             if let Some(unit) = unit.and_then(|(unit, _)| unit.parse().ok()) {
                 camp.lapse(unit);
