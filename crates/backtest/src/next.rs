@@ -89,7 +89,7 @@ pub struct Next {
     /// Of a hedge: what it sees.
     pub hedge: Option<HedgeView>,
     /// Orders that fill at once, by the last price: at the market, limits at or through it, stops beyond their trigger. What follows from
-    /// them is in no action.
+    /// them is in no action. Of a structure of options those of its legs, each by its own symbol; `accepted` waits at the venue for a quote.
     pub on_their_way: Vec<OrderRow>,
     /// Recorded series that are volatilities to the policy: shares, as told facts are by their names.
     pub volatilities: Vec<String>,
@@ -378,11 +378,19 @@ impl Run {
             }
             None => None,
         };
-        let (on_their_way, resting): (Vec<OrderRow>, Vec<OrderRow>) =
+        let (mut on_their_way, resting): (Vec<OrderRow>, Vec<OrderRow>) =
             resting.into_iter().partition(|order| waits_at(order, price).is_none());
+        let legs_sent = match structure {
+            Some(_) => self.legs_sent(at, name, symbol),
+            None => Vec::new(),
+        };
+        // A leg that waits at the venue for a quote may still be taken back.
+        let fill_first = on_their_way.iter().chain(legs_sent.iter().filter(|leg| leg.event != "accepted"));
+        let fill_first = fill_first.map(|order| order.order.clone()).collect();
+        on_their_way.extend(legs_sent);
         let copies = Copies {
             quoted: quoted.as_ref(),
-            on_their_way: on_their_way.iter().map(|order| order.order.clone()).collect(),
+            on_their_way: fill_first,
             modes,
             policies: &policies,
             catalogue: &pass.catalogue,
