@@ -4,7 +4,7 @@ use crate::record::Keep;
 use crate::records::{FillRow, OrderRow, PlanRow, PositionRow};
 use crate::run::{Run, Variant, What, single, stamp};
 use crate::{Error, Progress, TapeStamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use units::{Cash, Price, Qty, Round, StrategyId, Timestamp};
@@ -277,11 +277,28 @@ impl Run {
     }
 
     pub(crate) fn resting(&self, at: Timestamp, strategy: &str, instrument: &str) -> Vec<OrderRow> {
+        self.open_orders(at, |row| row.strategy == strategy && row.instrument == instrument)
+    }
+
+    /// Orders of legs that a structure has sent and that have not ended; where the venue has taken one, it is told as `accepted`: it waits
+    /// for a quote.
+    pub(crate) fn legs_sent(&self, at: Timestamp, strategy: &str, structure: &str) -> Vec<OrderRow> {
+        // A leg says of which structure it is by its plan.
+        let own = |row: &&PlanRow| row.strategy == strategy && row.instrument == structure;
+        let plans: BTreeSet<u64> = self.tables.plans.iter().filter(own).map(|row| row.plan).collect();
+        self.open_orders(at, |row| row.strategy == strategy && row.instrument != structure && plans.contains(&row.plan))
+    }
+
+    fn open_orders(&self, at: Timestamp, own: impl Fn(&OrderRow) -> bool) -> Vec<OrderRow> {
         let mut resting: BTreeMap<&str, OrderRow> = BTreeMap::new();
-        let own = |row: &&OrderRow| row.strategy == strategy && row.instrument == instrument;
-        for row in self.tables.orders.iter().take_while(|row| row.time <= at).filter(own) {
+        for row in self.tables.orders.iter().take_while(|row| row.time <= at).filter(|row| own(row)) {
             match row.event.as_str() {
                 "place" | "amend" => drop(resting.insert(&row.order, row.clone())),
+                "accepted" => {
+                    if let Some(order) = resting.get_mut(row.order.as_str()) {
+                        order.event = row.event.clone();
+                    }
+                }
                 "cancelled" | "rejected" => drop(resting.remove(row.order.as_str())),
                 "filled" => {
                     let left = resting.get_mut(row.order.as_str()).map(|order| {

@@ -12,7 +12,7 @@ mod search;
 mod state;
 mod what_if;
 
-use crate::record::Keep;
+use crate::record::{Keep, LastBar};
 use crate::records::OrderRow;
 use crate::run::{Run, Variant, What, single};
 use crate::setup::Setup;
@@ -24,11 +24,10 @@ use options::Quoted;
 use policy::spec::{Hedge, Roll, SignalKind, Structure};
 use policy::{Facts, Policy, RiskFact, SurfaceFact, facts};
 pub use state::next_of_state;
-use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use units::state::StateWriter;
-use units::{Cash, Contract, Duration, InstrumentId, Price, Qty, SeriesId, StrategyId, Timestamp};
+use units::{Cash, Contract, Duration, Price, Qty, SeriesId, StrategyId, Timestamp};
 use what_if::Supposed;
 pub use what_if::{WhatIf, WhatIfFill};
 
@@ -36,9 +35,6 @@ pub use what_if::{WhatIf, WhatIfFill};
 const SIGNAL_BARS_MAX: i64 = 300;
 /// What a signal, and what is zero, is moved by multiples of.
 const SIGNAL_SCALE: f64 = 0.5;
-/// What bars are long.
-const BARS: [i64; 12] = [1, 3, 5, 15, 30, 60, 120, 240, 360, 480, 720, 1_440];
-
 /// What is asked for.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Question<'a> {
@@ -93,7 +89,7 @@ pub struct Next {
     /// Of a hedge: what it sees.
     pub hedge: Option<HedgeView>,
     /// Orders that fill at once, by the last price: at the market, limits at or through it, stops beyond their trigger. What follows from
-    /// them is in no action.
+    /// them is in no action. Of a structure of options those of its legs, each by its own symbol; `accepted` waits at the venue for a quote.
     pub on_their_way: Vec<OrderRow>,
     /// Recorded series that are volatilities to the policy: shares, as told facts are by their names.
     pub volatilities: Vec<String>,
@@ -314,23 +310,21 @@ impl Run {
         let Some(price) = pass.engine.facts(strategy).get(facts::PRICE) else {
             return Err(Error::Setup(format!("`{symbol}` has no price yet at {at}")));
         };
-        // Strategies that share an instrument share its bars.
-        let has_bars = |id: &InstrumentId| pass.catalogue.instruments[id.index()].kind != InstrumentKind::Structure;
-        let barred: BTreeSet<InstrumentId> = setup.traders.iter().map(|(_, id)| *id).filter(has_bars).collect();
-        let bar = match structure {
-            Some(_) => options::HOUR,
-            None => bar_length(pass.span, self.record.bars, barred.len()),
+        let bars = match structure {
+            Some(_) => Bars { length: options::HOUR, closes: at + options::HOUR },
+            None => Bars::after(at, pass.last_bar[instrument.index()]),
         };
         let is_hedge = policies[setup.traders[index].0].hedge_in(symbol).is_some();
         // A hedge has no signal and no size of its own.
         let names = if is_hedge { Vec::new() } else { policies[setup.traders[index].0].series_of(symbol) };
         let mut resting = self.resting(at, name, symbol);
         let supposed = Supposed::new(what_if, &names, &pass.catalogue, known.tick)?;
-        let (mut at, mut price, mut supposes) = (at, price, None);
+        let (mut at, mut price, mut bars, mut supposes) = (at, price, bars, None);
         if !what_if.is_empty() || !set.is_empty() {
             let world = (&mut pass.engine, &mut pass.exchange);
-            let heard = supposed.pass(world, (strategy, instrument), (at, at + bar), price);
-            (at, price) = (at + bar, supposed.price.unwrap_or(price));
+            let heard = supposed.pass(world, (strategy, instrument), bars.next(), price);
+            (at, price) = (bars.closes, supposed.price.unwrap_or(price));
+            bars.closes = bars.close(2);
             resting = heard.open(&pass.exchange, &resting, at);
             let plans = heard.plans(&pass.engine);
             supposes = Some(WhatIf { set: what_if.to_vec(), changed: set.to_vec(), fills: heard.fills, plans });
@@ -384,11 +378,19 @@ impl Run {
             }
             None => None,
         };
-        let (on_their_way, resting): (Vec<OrderRow>, Vec<OrderRow>) =
+        let (mut on_their_way, resting): (Vec<OrderRow>, Vec<OrderRow>) =
             resting.into_iter().partition(|order| waits_at(order, price).is_none());
+        let legs_sent = match structure {
+            Some(_) => self.legs_sent(at, name, symbol),
+            None => Vec::new(),
+        };
+        // A leg that waits at the venue for a quote may still be taken back.
+        let fill_first = on_their_way.iter().chain(legs_sent.iter().filter(|leg| leg.event != "accepted"));
+        let fill_first = fill_first.map(|order| order.order.clone()).collect();
+        on_their_way.extend(legs_sent);
         let copies = Copies {
             quoted: quoted.as_ref(),
-            on_their_way: on_their_way.iter().map(|order| order.order.clone()).collect(),
+            on_their_way: fill_first,
             modes,
             policies: &policies,
             catalogue: &pass.catalogue,
@@ -400,7 +402,7 @@ impl Run {
             price,
             tick: known.tick,
             lot: known.lot,
-            bar,
+            bars,
             position,
             supposed: &supposed.told,
         };
@@ -413,7 +415,7 @@ impl Run {
         }
         // A signal of longer bars turns when one of these closes.
         let signal = &policies[setup.traders[index].0].signal.kind;
-        if let Some(bars) = bars_to_signal(signal, at, bar).filter(|_| hedge.is_none() && structure.is_none()) {
+        if let Some(bars) = bars.to_signal(signal).filter(|_| hedge.is_none() && structure.is_none()) {
             let known = actions.clone();
             let is_new =
                 |action: &Action| !known.iter().any(|other| (&other.what, &other.rule) == (&action.what, &action.rule));
@@ -442,7 +444,7 @@ impl Run {
             position,
             equity,
             daily_move,
-            bar,
+            bar: bars.length,
             tick: known.tick,
             lot: known.lot,
             contract: known.kind.contract(),
@@ -482,23 +484,47 @@ fn legs(engine: &Engine, catalogue: &Catalogue, strategy: StrategyId, structure:
     legs
 }
 
-/// The length of bars, from how many there are.
-fn bar_length((first, last): (Timestamp, Timestamp), bars: u64, instruments: usize) -> Duration {
-    let each =
-        last.since(first).nanos() as f64 * instruments as f64 / bars.max(2) as f64 / Duration::MINUTE.nanos() as f64;
-    let nearest = BARS.into_iter().min_by(|a, b| (*a as f64 - each).abs().total_cmp(&(*b as f64 - each).abs()));
-    Duration::from_nanos(nearest.unwrap_or(60) * Duration::MINUTE.nanos())
+/// The bars that come.
+#[derive(Debug, Clone, Copy)]
+struct Bars {
+    length: Duration,
+    /// When the next one closes.
+    closes: Timestamp,
 }
 
-/// How many bars from now the next bar closes that a signal goes by, if it goes by longer ones.
-fn bars_to_signal(signal: &SignalKind, at: Timestamp, bar: Duration) -> Option<i64> {
-    let longer = match signal {
-        SignalKind::EmaCross { bar, .. } | SignalKind::Momentum { bar, .. } | SignalKind::Donchian { bar, .. } => *bar,
-        SignalKind::Constant { .. } | SignalKind::Series { .. } => return None,
-    };
-    let left = longer.nanos() - at.nanos().rem_euclid(longer.nanos());
-    let bars = left / bar.nanos();
-    (bars > 1 && left % bar.nanos() == 0 && bars <= SIGNAL_BARS_MAX).then_some(bars)
+impl Bars {
+    /// Those of an instrument after an instant: as long as its last one, from where that one was told. In a hole they go by too.
+    fn after(at: Timestamp, last: Option<LastBar>) -> Self {
+        let known = last.map(|last| (last.closed.since(last.opened), last.told));
+        // Before the first one, where a price was told without, nothing says how long they are.
+        let (length, told) = known.filter(|(length, _)| *length > Duration::ZERO).unwrap_or((Duration::HOUR, at));
+        let gone_by = at.since(told).nanos().max(0) / length.nanos();
+        Self { length, closes: told + Duration::from_nanos(length.nanos() * (gone_by + 1)) }
+    }
+
+    /// When the next one opens and closes.
+    fn next(self) -> (Timestamp, Timestamp) {
+        (self.closes - self.length, self.closes)
+    }
+
+    /// When the one of that number closes; the next is the first.
+    fn close(self, number: i64) -> Timestamp {
+        self.closes + Duration::from_nanos(self.length.nanos() * (number - 1))
+    }
+
+    /// How many bars from now the next bar closes that a signal goes by, if it goes by longer ones.
+    fn to_signal(self, signal: &SignalKind) -> Option<i64> {
+        let longer = match signal {
+            SignalKind::EmaCross { bar, .. } | SignalKind::Momentum { bar, .. } | SignalKind::Donchian { bar, .. } => {
+                *bar
+            }
+            SignalKind::Constant { .. } | SignalKind::Series { .. } => return None,
+        };
+        let (opens, _) = self.next();
+        let left = longer.nanos() - opens.nanos().rem_euclid(longer.nanos());
+        let bars = left / self.length.nanos();
+        (bars > 1 && left % self.length.nanos() == 0 && bars <= SIGNAL_BARS_MAX).then_some(bars)
+    }
 }
 
 /// Where an order waits for the market, at the last price. `None`: it fills with the next trade.

@@ -113,7 +113,8 @@ pub(crate) struct Recorder {
     paid_in: Cash,
     /// Of the money that is not translated yet, what it is worth at prices that positions from before are carried at.
     paid_in_for_now: Cash,
-    last_close: Vec<Option<Timestamp>>,
+    /// The last bar of each instrument; of a structure, which has none, its first price.
+    pub(crate) last_bar: Vec<Option<LastBar>>,
     at: Timestamp,
     source: Source,
     rule_names: Vec<Vec<&'static str>>,
@@ -141,6 +142,14 @@ impl Words {
         self.known.insert(word.to_owned(), name.clone());
         name
     }
+}
+
+/// When the last bar of an instrument opened and closed, and when it was told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LastBar {
+    pub(crate) opened: Timestamp,
+    pub(crate) closed: Timestamp,
+    pub(crate) told: Timestamp,
 }
 
 /// What a run shows beside its tables.
@@ -246,7 +255,7 @@ impl Recorder {
             brought_in: Vec::new(),
             paid_in: Cash::ZERO,
             paid_in_for_now: Cash::ZERO,
-            last_close: vec![None; count],
+            last_bar: vec![None; count],
             at: Timestamp::MIN,
             source: Source::Market,
             greeks: None,
@@ -312,10 +321,10 @@ impl Recorder {
     #[inline]
     fn on_bar(&mut self, bar: &Bar) {
         let index = bar.instrument.index();
-        if let Some(last) = self.last_close[index].filter(|last| *last < bar.opened) {
-            self.facts.gaps.push((bar.instrument, last, bar.opened));
+        if let Some(last) = self.last_bar[index].filter(|last| last.closed < bar.opened) {
+            self.facts.gaps.push((bar.instrument, last.closed, bar.opened));
         }
-        self.last_close[index] = Some(bar.closed);
+        self.last_bar[index] = Some(LastBar { opened: bar.opened, closed: bar.closed, told: self.at });
         if !self.carried.is_empty() {
             self.bring_in(bar);
         }
@@ -786,8 +795,9 @@ impl Recorder {
             let bar = Bar { instrument, opened, closed, open: price, high: price, low: price, close: price, volume };
             // From its first price on, worth nothing or between two choices too: the twin's rows stand at the same times.
             let index = instrument.index();
-            self.last_close[index] = self.last_close[index].or((!price.is_zero()).then_some(self.at));
-            self.bars[index] = self.last_close[index].map(|_| bar);
+            let first = LastBar { opened, closed, told: self.at };
+            self.last_bar[index] = self.last_bar[index].or((!price.is_zero()).then_some(first));
+            self.bars[index] = self.last_bar[index].map(|_| bar);
         }
     }
 

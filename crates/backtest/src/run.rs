@@ -4,7 +4,7 @@ use crate::derived;
 use crate::feed::{self, Feed, Market, Tee};
 use crate::next::Stopped;
 use crate::parallel::{Tick, cores, parallel};
-use crate::record::{Keep, PaidSums, Recorder, RunFacts, Trader};
+use crate::record::{Keep, LastBar, PaidSums, Recorder, RunFacts, Trader};
 use crate::records::{Tables, VariantRow};
 use crate::setup::{Setup, check_opened};
 use crate::world::Recorded;
@@ -656,6 +656,8 @@ pub(crate) struct Pass {
     pub(crate) tables: Tables,
     pub(crate) facts: RunFacts,
     pub(crate) span: (Timestamp, Timestamp),
+    /// The last bar of each instrument that is traded.
+    pub(crate) last_bar: Vec<Option<LastBar>>,
     /// One row of equity for each of these spans; zero: for each bar.
     pub(crate) every: Duration,
     pub(crate) chain: String,
@@ -751,6 +753,7 @@ fn pass(
         refused_flows: world.exchange.refused_flows().iter().map(ToString::to_string).collect(),
         settlements: settlements(world.exchange.settled_options(), &recorder.facts),
         unknown_facts: unknown_facts(&engine, &traders, &catalogue),
+        last_bar: recorder.last_bar,
         tables: recorder.tables,
         facts: recorder.facts,
         engine,

@@ -5,13 +5,15 @@ mod common;
 #[path = "common/random.rs"]
 #[allow(dead_code, reason = "only markets and policies are used here")]
 mod random;
+#[path = "common/tape.rs"]
+mod tape;
 #[path = "common/tapes.rs"]
 mod tapes;
 
 use backtest::records::PlanRow;
 use backtest::{Action, Next, PolicyFile, Question, Request, Run, Trigger, demo};
 use common::{Setup, Tick, cases};
-use market::{Bar, Event, SeriesPoint};
+use market::{Bar, Event, InstrumentKind, SeriesPoint};
 use policy::testing::policies;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -55,6 +57,51 @@ fn strategies_that_share_an_instrument_have_its_bars() {
     let (alone, both) = (of(request(vec![text("one")])), of(request(vec![text("one"), text("other")])));
     let at = alone.tables.equity[alone.tables.equity.len() / 2].time;
     assert_eq!(next(&both, at).bar, next(&alone, at).bar);
+}
+
+/// Bars of two instruments of unequal span, of unequal length, and with a hole: the exit by time of each was told to the bar, the bar
+/// before it and while it went by.
+#[test]
+fn the_next_bar_is_as_long_as_the_last_one_of_its_own_instrument() {
+    let text = "policy = 1\nname = \"two\"\ninstruments = [\"test:BTC\", \"test:ETH\"]\n[signal]\nkind = \"constant\"\nstrength = 1.0\n\
+                [unit]\nn = \"atr(5, 1h)\"\n[size]\nkind = \"fixed_fraction\"\nfraction = 0.5\n\
+                [stop]\ninitial = \"20N\"\ntime = \"30h\"\ntime_reach = \"50R\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let write = |base: &str, (begin, minutes, count): (&str, i64, i64)| {
+        let of = tape::instrument(&format!("test:{base}"), InstrumentKind::LinearPerpetual, base, "USDT", "USDT");
+        let closes: Vec<f64> = (0..count).map(|number| 1_000.0 + (number % 7) as f64).collect();
+        let path = folder.path().join(format!("{base}{minutes}{count}.tape"));
+        tape::tape(&tape::Walk::new(of, begin, &closes).of_minutes(minutes), &path)
+    };
+    let (begin, after) = ("2024-01-01T00:00:00Z", "2024-01-21T00:00:00Z");
+    let eth = || write("ETH", (begin, 60, 100));
+    let (short, quick) = (write("BTC", (begin, 60, 10)), write("BTC", (begin, 5, 1_200)));
+    let with_hole = [write("BTC", (begin, 60, 60)), write("BTC", (after, 60, 50))];
+    let alone = text.replace(", \"test:ETH\"", "");
+    let worlds = [
+        (text, vec![short, eth()], [60, 60]),
+        (text, vec![quick, eth()], [5, 60]),
+        (alone.as_str(), with_hole.to_vec(), [60, 60]),
+    ];
+    let mut told = 0;
+    for (text, tapes, minutes) in worlds {
+        let run = run(text.to_owned(), tapes);
+        for (symbol, minutes) in ["test:BTC", "test:ETH"].into_iter().zip(minutes) {
+            let exits = |row: &&backtest::records::OrderRow| row.event == "place" && row.purpose == "exit";
+            let mut orders = run.tables.orders.iter().filter(|row| row.instrument == symbol);
+            let Some(exit) = orders.find(exits).map(|row| row.time) else { continue };
+            for before in [minutes, 1] {
+                let at = exit - Duration::from_nanos(before * Duration::MINUTE.nanos());
+                let question = Question { at: Some(at), instrument: Some(symbol), ..Question::default() };
+                let foreseen = run.next(&question, &mut |_| ControlFlow::Continue(())).unwrap();
+                assert_eq!(foreseen.bar.nanos(), minutes * Duration::MINUTE.nanos(), "{symbol} {at}");
+                let is_exit = |action: &Action| action.trigger == Trigger::Time { at: exit } && action.what == "exit";
+                assert!(foreseen.actions.iter().any(is_exit), "{symbol} {at} {exit}\n{:#?}", foreseen.actions);
+                told += 1;
+            }
+        }
+    }
+    assert_eq!(told, 8, "exits by time, each asked for twice");
 }
 
 /// A size that follows the price outside a buffer: the next bar's close is beyond a foreseen price just where the run then resizes.

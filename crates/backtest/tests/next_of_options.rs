@@ -9,6 +9,7 @@ mod random;
 #[path = "common/weekly.rs"]
 mod weekly;
 
+use backtest::records::OrderRow;
 use backtest::{Action, Next, PolicyFile, Question, Request, Run, Trigger};
 use common::{Tick, cases, write_tape};
 use market::*;
@@ -201,6 +202,42 @@ fn what_an_hour_does_was_listed_the_hour_before() {
         asked > 40 && rolls >= 1 && by_price >= 4,
         "{asked} asked, {rolls} rolls, {by_price} by price, {by_vol} by volatility"
     );
+}
+
+/// Orders of legs that were just sent are told as on their way, with what they are of, until they are filled.
+#[test]
+fn orders_of_legs_are_told_as_on_their_way() {
+    let catalogue = catalogue();
+    let (ticks, _) = market(&catalogue, 0, 24 * 30);
+    let run = run(CALL, &catalogue, &ticks);
+    let is_leg = |row: &&OrderRow| !row.instrument.contains("STRUCTURE");
+    let orders = || run.tables.orders.iter().filter(is_leg);
+    let symbol = run.record.instruments.iter().find(|known| known.symbol.contains("STRUCTURE")).unwrap();
+    let ends = |row: &&OrderRow| ["filled", "cancelled", "rejected"].contains(&row.event.as_str());
+    let (mut sent, mut filled) = (0, 0);
+    for tick in &ticks {
+        let placed: Vec<&OrderRow> = orders().filter(|row| row.time == tick.at && row.event == "place").collect();
+        if placed.is_empty() {
+            continue;
+        }
+        let question = Question { at: Some(tick.at), instrument: Some(&symbol.symbol), ..Question::default() };
+        let next = run.next(&question, &mut |_| ControlFlow::Continue(())).unwrap();
+        for row in &placed {
+            let told = next.on_their_way.iter().find(|order| order.order == row.order);
+            let told = told.unwrap_or_else(|| panic!("{row:?}\n{:#?}", next.on_their_way));
+            assert_eq!(
+                (&told.instrument, &told.side, told.quantity, &told.purpose),
+                (&row.instrument, &row.side, row.quantity, &row.purpose)
+            );
+            sent += 1;
+        }
+        for order in next.on_their_way.iter().filter(is_leg) {
+            let end = orders().filter(ends).find(|row| row.order == order.order).map(|row| row.time);
+            assert!(end.is_none_or(|end| end > tick.at), "{order:?} ended at {end:?}");
+            filled += u32::from(end == Some(tick.at + hours(1)));
+        }
+    }
+    assert!(sent >= 5 && filled >= 5, "{sent} orders sent, {filled} answered by the next hour");
 }
 
 /// Where nothing moves, what comes is the roll, three days before its option expires, to the hour.

@@ -3,7 +3,7 @@
 use super::modes::{self, InForce};
 use super::options::Quoted;
 use super::search::{changes, is_trivial};
-use super::{Action, Trigger};
+use super::{Action, Bars, Trigger};
 use crate::Error;
 use crate::records::OrderRow;
 use crate::setup::Setup;
@@ -63,7 +63,7 @@ pub(super) struct Copies<'a> {
     pub(super) price: Price,
     pub(super) tick: Price,
     pub(super) lot: Qty,
-    pub(super) bar: Duration,
+    pub(super) bars: Bars,
     pub(super) position: Qty,
     /// Ids of orders that fill before the next bar has closed: nothing takes them back.
     pub(super) on_their_way: BTreeSet<String>,
@@ -99,8 +99,8 @@ impl Copies<'_> {
 
     /// A bar after the present one that goes from the present price straight to another.
     fn bar(&self, number: i64, price: Price) -> Event {
-        let opened = self.at + Duration::from_nanos(self.bar.nanos() * (number - 1));
-        let closed = opened + self.bar;
+        let closed = self.bars.close(number);
+        let opened = closed - self.bars.length;
         let (open, low, high) = (self.price, self.price.min(price), self.price.max(price));
         Event::Bar(Bar {
             instrument: self.instrument,
@@ -129,7 +129,7 @@ impl Copies<'_> {
 
     /// What an engine answers to events at the close of the bar of that number.
     fn ask(&self, engine: &mut Engine, number: i64, events: &[Event]) -> Answered {
-        self.ask_at(engine, self.at + Duration::from_nanos(self.bar.nanos() * number), events)
+        self.ask_at(engine, self.bars.close(number), events)
     }
 
     /// What an engine answers to events at an instant.
@@ -241,7 +241,7 @@ impl Copies<'_> {
     /// What becomes another as the bar of that number closes further and further away, on both sides. `ends`: where nothing is held any
     /// more.
     pub(super) fn by_price(&self, resting: &[OrderRow], ends: Option<Price>, bars: i64) -> Result<Vec<Action>, Error> {
-        let close = self.at + Duration::from_nanos(self.bar.nanos() * bars);
+        let close = self.bars.close(bars);
         let mut ask = |ticks: i64| self.at_ticks(ticks, bars);
         let Some(anyway) = ask(0)? else { return Ok(Vec::new()) };
         let mut actions = Vec::new();
@@ -278,8 +278,8 @@ impl Copies<'_> {
         let mut engine = self.engine()?;
         let mut actions: Vec<Action> = Vec::new();
         let (mut last, mut modes) = (Vec::new(), self.modes.clone());
-        for number in 1..=(HORIZON.nanos() / self.bar.nanos()).min(BARS_MAX) {
-            let at = self.at + Duration::from_nanos(self.bar.nanos() * number);
+        for number in 1..=(HORIZON.nanos() / self.bars.length.nanos()).min(BARS_MAX) {
+            let at = self.bars.close(number);
             let answered = self.ask_in(&mut engine, &modes, at, &[self.bar(number, self.price)]);
             modes.clone_from(&answered.modes);
             if !answered.kinds.is_empty() && answered.kinds != last {

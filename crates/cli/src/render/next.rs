@@ -2,6 +2,7 @@
 
 use super::explanation::Measure;
 use super::wrap;
+use backtest::records::OrderRow;
 use backtest::{Action, Next, Stopped, Trigger};
 use policy::expression::Shown;
 use serde_json::{Value, json};
@@ -95,10 +96,21 @@ pub(crate) fn lines(next: &Next, width: usize, verbose: bool) -> Vec<String> {
             lines.push(format!("      {}", wrap(&action.because, width, 6)));
         }
     }
-    if next.actions.is_empty() {
+    if next.actions.is_empty() && !next.on_their_way.is_empty() {
+        lines.push("  nothing is done by price, time or a series beside what is on its way".to_owned());
+    } else if next.actions.is_empty() {
         lines.push("  nothing rests at the venue, and nothing is done by price, time or a series".to_owned());
     }
     for order in &next.on_their_way {
+        if let Some(leg) = leg_of(next, order) {
+            let leg = leg.split_once(':').map_or(leg, |(_, symbol)| symbol);
+            let waits = if order.event == "accepted" { ", where it waits for a quote" } else { "" };
+            lines.push(format!(
+                "  on its way: {} {} {leg} at the market{waits} ({}, a leg); what is done before it fills counts it",
+                order.side, order.quantity, order.purpose
+            ));
+            continue;
+        }
         let quantity = show::qty(order.quantity, lot, Style::Terminal);
         let how = match (order.trigger, order.price) {
             (None, None) => "at the market".to_owned(),
@@ -135,6 +147,11 @@ pub(crate) fn lines(next: &Next, width: usize, verbose: bool) -> Vec<String> {
         false => "  one thing at a time, the others as the state has them; `close`: where the policy is decided on again".to_owned(),
     });
     lines
+}
+
+/// The option that an order is of, where it is one of a leg.
+fn leg_of<'a>(next: &Next, order: &'a OrderRow) -> Option<&'a str> {
+    (next.underlying.is_some() && order.instrument != next.instrument).then(|| order.instrument.as_str())
 }
 
 /// How far, where, and in daily moves or time.
@@ -239,6 +256,7 @@ pub(crate) fn json(next: &Next) -> Value {
         })),
         "on_their_way": next.on_their_way.iter().map(|order| {
             json!({
+                "instrument": leg_of(next, order).unwrap_or(&next.instrument),
                 "side": &*order.side, "quantity": order.quantity.to_string(), "purpose": &*order.purpose, "kind": &*order.kind,
                 "trigger": order.trigger.map(|price| price.to_string()), "price": order.price.map(|price| price.to_string()),
             })
