@@ -143,11 +143,8 @@ impl Told<'_> {
                 let paid = tables.funding.iter().filter(|row| row.time >= last).count();
                 let moved = tables.flows.iter().filter(|row| row.time >= last).count();
                 // The market's own input of that time, and what the clock alone brings.
-                let expiries = self.counted.catalogue.instruments.iter().filter(|of| of.kind.is_option());
-                let expiries = expiries.filter_map(|of| of.kind.expiry()).filter(|at| *at >= last);
-                let settled = expiries.collect::<BTreeSet<_>>().len();
-                let expiring = record.instruments.iter().filter(|known| known.expiry.is_some()).count();
-                (least, least + (1 + orders + paid + moved + settled + expiring) as u64)
+                let settled = self.expiries(last).collect::<BTreeSet<_>>().len();
+                (least, least + (1 + orders + paid + moved + settled) as u64)
             }
         };
         between(same, "inputs", record.inputs, bounds);
@@ -159,13 +156,18 @@ impl Told<'_> {
         between(same, "quiet.evaluations", quiet.evaluations, (asked, asked.saturating_mul(2 * traders)));
     }
 
+    /// When contracts of the tapes expire behind a time: the venue tells what they are settled at, also where nothing of them is held.
+    fn expiries(&self, last: Timestamp) -> impl Iterator<Item = Timestamp> {
+        self.counted.catalogue.instruments.iter().filter_map(|of| of.kind.expiry()).filter(move |at| *at >= last)
+    }
+
     /// Deliveries behind the input of the last plan or fill, but for later inputs of the tapes. `None`: rows do not tell how the venue
     /// delivered its news, for options, contracts that expire, liquidations or moved money are in it; or whether the last plan answers
     /// the market.
     fn deliveries_behind(&self, last: Timestamp, known: u64) -> Option<u64> {
         let tables = &self.run.tables;
         let is_plain = !self.policies.iter().any(Policy::trades_options)
-            && self.run.record.instruments.iter().all(|known| known.expiry.is_none())
+            && self.expiries(last).next().is_none()
             && tables.fills.iter().rev().take_while(|fill| fill.time == last).all(|fill| !fill.liquidation)
             && tables.flows.iter().all(|row| row.time < last);
         let from = tables.orders.partition_point(|row| row.time < last);

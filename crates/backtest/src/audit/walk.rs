@@ -220,11 +220,15 @@ pub(super) fn walk(
             }
         }
         if at < first {
+            let mut reads = false;
             for event in &events {
                 if let Event::Series(point) = event {
                     walk.series.read(at, point);
+                    reads = true;
                 }
             }
+            // Series go before the first bar, and begin the run.
+            walk.told.counted.inputs_behind += u64::from(reads && at > told);
             continue;
         }
         // What the clock alone brought: an expiry, money that was moved.

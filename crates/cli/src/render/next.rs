@@ -151,7 +151,7 @@ pub(crate) fn lines(next: &Next, width: usize, verbose: bool) -> Vec<String> {
 
 /// The option that an order is of, where it is one of a leg.
 fn leg_of<'a>(next: &Next, order: &'a OrderRow) -> Option<&'a str> {
-    (next.underlying.is_some() && order.instrument != next.instrument).then(|| order.instrument.as_str())
+    (next.underlying.is_some() && *order.instrument != *next.instrument).then(|| order.instrument.as_str())
 }
 
 /// How far, where, and in daily moves or time.
