@@ -28,6 +28,13 @@ pub enum SetError {
     },
     /// What is there is a section, not a value.
     Section(String),
+    /// What is there is a list of sections, `[[accounts]]`: it stands in several places of the text, and no value in one.
+    Sections {
+        /// The whole path.
+        path: String,
+        /// A key that the first of them has.
+        key: String,
+    },
 }
 
 impl fmt::Display for SetError {
@@ -37,6 +44,11 @@ impl fmt::Display for SetError {
             Self::Section(path) => {
                 write!(f, "{} is a section: name a key in it, as `{path}.key`", quoted(path))
             }
+            Self::Sections { path, key } => write!(
+                f,
+                "`{path}` is a list of tables, each under its own `[[{path}]]`, which no value replaces: name a key of one of them, \
+                 as `{path}.0.{key}`, or change the list in the file"
+            ),
             Self::Text => write!(f, "the policy's text cannot be read as TOML"),
             Self::NoTable { path, part } => write!(f, "{}: {} holds a value, no keys", quoted(path), quoted(part)),
             Self::NoEntry { path, entry } => write!(f, "{}: the list has no entry {}", quoted(path), quoted(entry)),
@@ -103,6 +115,13 @@ pub fn set(text: &str, path: &str, value: &str) -> Result<String, SetError> {
         && text[section.span()].starts_with('[')
     {
         return Err(SetError::Section(path.to_owned()));
+    }
+    if let Some(DeValue::Array(list)) = found.map(Spanned::get_ref)
+        && let Some((first, DeValue::Table(keys))) = list.first().map(|first| (first.span(), first.get_ref()))
+        && text[first].starts_with('[')
+    {
+        let key = keys.keys().next().map_or("key", |key| key.get_ref()).to_owned();
+        return Err(SetError::Sections { path: path.to_owned(), key });
     }
     match found.map(Spanned::span) {
         Some(span) => Ok(format!("{}{literal}{}", &text[..span.start], &text[span.end..])),
@@ -229,6 +248,11 @@ mod tests {
             assert!(changed.contains(expected), "{path}: {changed}");
             assert!(DeTable::parse(&changed).is_ok(), "{path}: {changed}");
         }
+        for (path, key) in [("accounts", "venue"), ("backtest.flows", "at")] {
+            let refused = SetError::Sections { path: path.to_owned(), key: key.to_owned() };
+            assert_eq!(set(text, path, "[]"), Err(refused));
+        }
+        assert_eq!(set(text, "accounts.0", "[]"), Err(SetError::Section("accounts.0".to_owned())));
     }
 
     #[test]

@@ -45,7 +45,12 @@ pub(super) fn across(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) 
 
 /// Whether a rung of the ladder, as far as it could be read, is of some kind.
 fn has_rung(draft: &Draft, is_one: impl Fn(RungAt) -> bool) -> bool {
-    draft.ladder.as_ref().is_some_and(|ladder| ladder.rungs.iter().any(|rung| is_one(rung.at)))
+    first_rung(draft, is_one).is_some()
+}
+
+/// Where the first of them stands: what it lacks, the others of its kind lack with it.
+fn first_rung(draft: &Draft, is_one: impl Fn(RungAt) -> bool) -> Option<Range<usize>> {
+    draft.rungs.at.iter().find(|(at, _)| is_one(*at)).map(|(_, place)| place.clone())
 }
 
 /// A condition, what a limit compares, or what a number is reckoned by.
@@ -59,10 +64,10 @@ struct Asked<'a> {
 fn expressions<'a>(doc: &'a Doc<'_, '_>, draft: &'a Draft) -> impl Iterator<Item = Asked<'a>> {
     let signal = draft.signal.iter().filter_map(|signal| signal.when.as_ref());
     let pyramid = draft.pyramid.iter().filter_map(|pyramid| pyramid.when.as_ref());
-    let ladder = draft.ladder.iter().flat_map(|ladder| &ladder.conditions);
+    let ladder = draft.rungs.conditions.iter();
     let signal = signal.map(|when| ("signal.when", doc.place("signal", "when"), when));
     let pyramid = pyramid.map(|when| ("pyramid.when", doc.place("pyramid", "when"), when));
-    let ladder = ladder.map(|when| ("ladder.at", doc.place("ladder", "at"), when));
+    let ladder = ladder.map(|(when, place)| ("ladder.at", place.clone(), when));
     let limits = draft.limits.iter().flat_map(|(limit, place)| {
         let parts = [("limits.of", &limit.of), ("limits.over", &limit.limit), ("limits.restore", &limit.restore)];
         parts.map(|(key, asked)| (key, place.clone(), asked))
@@ -105,9 +110,9 @@ fn needs_stop(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let label = "R is the distance to the initial stop, and there is no stop";
         reader.error(Code::NeedsStop, place, "expression in R without a stop", label, help);
     }
-    if has_rung(draft, |at| matches!(at, RungAt::R(_))) {
+    if let Some(place) = first_rung(draft, |at| matches!(at, RungAt::R(_))) {
         let label = "R is the distance to the initial stop, and there is no stop";
-        reader.error(Code::NeedsStop, doc.place("ladder", "at"), "ladder in R without a stop", label, help);
+        reader.error(Code::NeedsStop, place, "ladder in R without a stop", label, help);
     }
     for (section, key, message, label) in [
         (
@@ -132,10 +137,10 @@ fn needs_unit(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     if doc.section("unit").is_some() {
         return;
     }
-    if has_rung(draft, |at| matches!(at, RungAt::N(_))) {
+    if let Some(place) = first_rung(draft, |at| matches!(at, RungAt::N(_))) {
         let help = "add `[unit]` with for example `n = \"atr(20, 1d)\"`";
         let message = "`ladder.at` is in N without a unit";
-        reader.error(Code::NeedsUnit, doc.place("ladder", "at"), message, "nothing says what N is", help);
+        reader.error(Code::NeedsUnit, place, message, "nothing says what N is", help);
     }
     for Asked { key, place, .. } in expressions(doc, draft).filter(|asked| asked.expression.measures_in(Unit::N)) {
         let help = "add `[unit]` with for example `n = \"atr(20, 1d)\"`";
@@ -155,11 +160,11 @@ fn needs_unit(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
 /// A rung by volatility waits for the volatility that sizing reads.
 fn needs_volatility(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
     let reads = draft.size.as_ref().is_none_or(|size| matches!(size.kind, SizeKind::VolatilityTarget { .. }));
-    if !reads && has_rung(draft, |at| matches!(at, RungAt::Volatility(_))) {
+    if let Some(place) = first_rung(draft, |at| matches!(at, RungAt::Volatility(_))).filter(|_| !reads) {
         let message = "a rung waits for volatility, and nothing reads it";
         let label = "it is the volatility that sizing reads";
         let help = "size by `volatility_target`, or measure the rung otherwise";
-        reader.error(Code::NeedsVolatility, doc.place("ladder", "at"), message, label, help);
+        reader.error(Code::NeedsVolatility, place, message, label, help);
     }
     let asks = |asked: &Asked<'_>| !reads && asked.expression.names("volatility");
     for Asked { place, .. } in expressions(doc, draft).filter(asks) {
@@ -608,6 +613,10 @@ fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
         let is_price = |at: RungAt| !matches!(at, RungAt::Time(_) | RungAt::Volatility(_));
         ladder.trigger == Trigger::Resting && !has_rung(draft, is_price)
     });
+    // A misspelt one has been told.
+    let has_mode = doc.section("modes").is_some_and(|section| {
+        Mode::ALL.iter().any(|mode| section.has(mode.rule()) || section.has_misspelt(mode.rule()))
+    });
     let is_targeted = matches!(&draft.size, None | Some(Size { kind: SizeKind::VolatilityTarget { .. }, .. }));
     let findings = [
         (
@@ -693,6 +702,12 @@ fn no_effect(reader: &mut Reader<'_>, doc: &Doc<'_, '_>, draft: &Draft) {
             ("unit", "n"),
             "nothing is measured in N",
             "add `[stop]` or `[pyramid]`",
+        ),
+        (
+            doc.has("modes", "restore_after") && !has_mode,
+            ("modes", "restore_after"),
+            "no mode has a condition that it could stay behind; `stale_after` ends with the next price",
+            "set `reduce_only`, `hold` or `flatten`, or take it out",
         ),
         (
             doc.has("ladder", "trigger") && waits_for_no_price,

@@ -123,10 +123,24 @@ impl<'t> Reader<'t> {
         field: &Field,
         value: &Spanned<DeValue<'t>>,
     ) -> Option<f64> {
+        self.judged_of(section, field, value)?.ok()
+    }
+
+    /// A number that is in a field's range, or the one beyond it that has been refused.
+    pub(super) fn judged(&mut self, section: &Section<'_, 't>, field: &Field) -> Option<Result<f64, f64>> {
+        self.judged_of(section, field, section.get(field.key)?)
+    }
+
+    fn judged_of(
+        &mut self,
+        section: &Section<'_, 't>,
+        field: &Field,
+        value: &Spanned<DeValue<'t>>,
+    ) -> Option<Result<f64, f64>> {
         let (number, unit, span) = self.scaled(section, field, value)?;
         let found = number.approximate();
         if field.holds(found) {
-            return Some(found);
+            return Some(Ok(found));
         }
         let slot = section.slot(field.key, field.example);
         let as_percent = number.shifted(-2).approximate();
@@ -139,7 +153,7 @@ impl<'t> Reader<'t> {
         } else {
             self.out_of_range(&slot, span, field.range);
         }
-        None
+        Some(Err(found))
     }
 
     /// A number in a field's range, exactly, counting units of 10^-`scale`.

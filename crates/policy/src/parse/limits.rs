@@ -362,51 +362,83 @@ fn leverage<'t>(
 
 fn drawdown<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>) -> Option<Vec<DrawdownLevel>> {
     let entries = reader.entries(section, "drawdown", LEVELS_MAX, DRAWDOWN_EXAMPLE)?;
-    let levels: Vec<_> = entries.iter().map(|entry| level(reader, entry)).collect();
-    // Order is judged only when every level could be read: a hole would move the blame.
-    let levels: Vec<DrawdownLevel> = levels.into_iter().collect::<Option<_>>()?;
-    for (pair, entry) in levels.windows(2).zip(entries.iter().skip(1)) {
-        let label = match (pair[1].at > pair[0].at, pair[1].factor < pair[0].factor) {
+    let levels: Vec<LevelRead> = entries.iter().map(|entry| level(reader, entry)).collect();
+    for (at, entry) in entries.iter().enumerate().skip(1) {
+        // What could not be read is passed over: levels on both sides of it have to be in order all the same.
+        let rises = follows(&levels, at, |level| level.at, |this, before| this > before);
+        let falls = follows(&levels, at, |level| level.factor, |this, before| this < before);
+        let label = match (rises, falls) {
             (true, true) => continue,
-            (false, _) => "`at` is not over the one before it",
+            (false, true) => "`at` is not over the one before it",
             (true, false) => "`factor` is not under the one before it",
+            (false, false) => "`at` is not over the one before it, nor `factor` under it",
         };
         let help = "list the levels from the mildest to the worst";
         reader.error(Code::DrawdownOrder, entry.span(), "drawdown levels are out of order", label, help);
     }
     if let (Some(last), Some(entry)) = (levels.last(), entries.last())
-        && last.factor.get() > 0.0
+        && let Some(factor) = last.written.filter(|factor| *factor > 0.0)
     {
         let message = "the last drawdown level leaves exposure";
         let help = "add a level with `factor = 0.0`: no smaller cut can bound a drawdown";
-        reader.error(Code::LastLevel, entry.span(), message, format!("its factor is {}", last.factor), help);
+        reader.error(Code::LastLevel, entry.span(), message, format!("its factor is {factor}"), help);
     }
-    Some(levels)
+    levels.into_iter().map(LevelRead::whole).collect()
 }
 
-fn level<'t>(reader: &mut Reader<'t>, entry: &Spanned<DeValue<'t>>) -> Option<DrawdownLevel> {
+/// A drawdown level as far as it could be read, so that what is wrong with one part of it hides nothing of the others.
+#[derive(Default)]
+struct LevelRead {
+    at: Option<Ratio>,
+    restore: Option<Ratio>,
+    factor: Option<Ratio>,
+    /// The factor as it stands there, in its range or not.
+    written: Option<f64>,
+}
+
+impl LevelRead {
+    fn whole(self) -> Option<DrawdownLevel> {
+        Some(DrawdownLevel { at: self.at?, restore: self.restore?, factor: self.factor? })
+    }
+}
+
+/// Whether one part of a level stands to the same part of the level before it as it has to. What could not be read does.
+fn follows(
+    levels: &[LevelRead],
+    at: usize,
+    part: fn(&LevelRead) -> Option<Ratio>,
+    is_in_order: fn(Ratio, Ratio) -> bool,
+) -> bool {
+    let this = levels.get(at).and_then(part);
+    let before = levels.iter().take(at).rev().find_map(part);
+    this.zip(before).is_none_or(|(this, before)| is_in_order(this, before))
+}
+
+fn level<'t>(reader: &mut Reader<'t>, entry: &Spanned<DeValue<'t>>) -> LevelRead {
     let DeValue::Table(table) = entry.get_ref() else {
         if !reader.is_broken(&entry.span()) {
             let label = format!("this is {}", type_name(entry.get_ref()));
             let help = "write for example `{ at = \"10%\", restore = \"5%\", factor = 0.5 }`";
             reader.error(Code::WrongType, entry.span(), "a drawdown level is a table", label, help);
         }
-        return None;
+        return LevelRead::default();
     };
     let section = reader.section(schema::DRAWDOWN_LEVEL, entry.span(), table);
     reader.refuse_unknown_keys(&section);
     reader.require(&section, &[("at", "\"10%\""), ("restore", "\"5%\""), ("factor", "0.5")]);
     let at = reader.ratio(&section, &AT);
     let restore = reader.ratio(&section, &RESTORE);
-    let factor = reader.ratio(&section, &FACTOR);
-    let (at, restore, factor) = (at?, restore?, factor?);
-    if restore >= at {
+    let (factor, written) = match reader.judged(&section, &FACTOR) {
+        Some(Ok(factor)) => (Ratio::new(factor), Some(factor)),
+        Some(Err(beyond)) => (None, Some(beyond)),
+        None => (None, None),
+    };
+    if at.zip(restore).is_some_and(|(at, restore)| restore >= at) {
         let message = "the restore level is beyond its limit";
         let (label, help) = ("is not under `at`", "a level is left again only under the drawdown that it began at");
         reader.error(Code::RestoreOrder, section.place("restore"), message, label, help);
-        return None;
     }
-    Some(DrawdownLevel { at, restore, factor })
+    LevelRead { at, restore, factor, written }
 }
 
 pub(super) fn trade<'t>(

@@ -135,6 +135,8 @@ struct Draft {
     pyramid: Option<Pyramid>,
     stop: Option<Stop>,
     ladder: Option<Ladder>,
+    /// Those of the ladder that could be read, with or without the rest of it.
+    rungs: scale::RungsRead,
     streak: Option<Streak>,
     caps: Caps,
     /// Each with the place of what it limits.
@@ -164,6 +166,7 @@ impl Draft {
             _ => None,
         };
         let currencies = Currencies::of(&instruments, &accounts);
+        let (ladder, rungs) = scale::ladder(reader, doc, &instruments, currencies);
         let hedges = hedges::hedges(reader, doc, (structure.as_ref(), name.as_deref()), &instruments, currencies);
         Self {
             name,
@@ -172,7 +175,8 @@ impl Draft {
             size: size::size(reader, doc, &instruments, currencies),
             pyramid: scale::pyramid(reader, doc, currencies),
             stop: scale::stop(reader, doc, currencies),
-            ladder: scale::ladder(reader, doc, &instruments, currencies),
+            ladder,
+            rungs,
             streak: scale::streak(reader, doc),
             caps: limits::caps(reader, doc, currencies),
             floor: limits::floor(reader, doc),

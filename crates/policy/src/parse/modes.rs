@@ -25,12 +25,8 @@ pub(super) fn modes<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>, currencies: 
 }
 
 fn restore_after<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, has_condition: bool) -> Duration {
-    if !section.has("restore_after") {
-        return if has_condition { RESTORE_AFTER } else { Duration::ZERO };
-    }
-    if !has_condition {
-        reader.require(section, &[("reduce_only", "\"drawdown > 10%\"")]);
-    }
     let bounds = (Duration::ZERO, LONGEST);
-    reader.duration(section, "restore_after", bounds, "\"1h\"").unwrap_or(RESTORE_AFTER)
+    let told = reader.duration(section, "restore_after", bounds, "\"1h\"");
+    // Without a condition it has no effect, which is told where all such keys are.
+    if has_condition { told.unwrap_or(RESTORE_AFTER) } else { Duration::ZERO }
 }

@@ -12,6 +12,7 @@ use crate::spec::{
     self, Follow, FractionOf, Ladder, Pyramid, RUNGS_MAX, Rung, RungAt, Spacing, Stop, Streak, StreakOver, TimeStop,
     Trigger, UNITS_MAX,
 };
+use std::ops::Range;
 use toml::Spanned;
 use toml::de::DeValue;
 use units::{Duration, Price, Ratio};
@@ -150,35 +151,60 @@ pub(super) fn streak<'t>(reader: &mut Reader<'t>, doc: &Doc<'_, 't>) -> Option<S
     Some(Streak { factor: factor?, cap: cap?, over: over? })
 }
 
+/// The rungs of a ladder that could be read, whatever else of it could not, each with its place.
+#[derive(Default)]
+pub(super) struct RungsRead {
+    pub(super) at: Vec<(RungAt, Range<usize>)>,
+    /// Conditions that rungs wait for, each with its place.
+    pub(super) conditions: Vec<(Expression, Range<usize>)>,
+}
+
 pub(super) fn ladder<'t>(
     reader: &mut Reader<'t>,
     doc: &Doc<'_, 't>,
     instruments: &[String],
     currencies: Currencies<'_>,
+) -> (Option<Ladder>, RungsRead) {
+    let mut read = RungsRead::default();
+    let ladder =
+        doc.section("ladder").and_then(|section| whole_ladder(reader, section, instruments, currencies, &mut read));
+    (ladder, read)
+}
+
+fn whole_ladder<'t>(
+    reader: &mut Reader<'t>,
+    section: &Section<'_, 't>,
+    instruments: &[String],
+    currencies: Currencies<'_>,
+    read: &mut RungsRead,
 ) -> Option<Ladder> {
-    let section = doc.section("ladder")?;
     reader.require(section, &[("at", "[\"2R\", \"4R\"]"), ("fractions", "[0.25, 0.25]")]);
-    let mut conditions = Vec::new();
-    let at = rungs(reader, section, instruments, currencies, &mut conditions);
+    let at = rungs(reader, section, instruments, currencies, read);
     let fractions = numbers(reader, section, &FRACTION, RUNGS_MAX);
     let of = if section.has("of") { reader.word(section, "of") } else { Some(FractionOf::Peak) };
     let readd = reader.switch(section, "readd").unwrap_or(false);
     let runner = if section.has("runner") { reader.number(section, &RUNNER) } else { Some(0.0) };
     let trigger = reader.word(section, "trigger").unwrap_or(Trigger::Resting);
 
-    if let Some(at) = &at {
-        in_order(reader, section, at);
-    }
+    in_order(reader, &read.at);
     if let (Some(fractions), Some(of), Some(runner)) = (&fractions, of, runner) {
         not_oversold(reader, section, fractions, runner, of);
     }
-    let (at, fractions) = (at?, fractions?);
-    if at.len() != fractions.len() {
-        let message = format!("`ladder` has {} rungs and {} fractions", at.len(), fractions.len());
+    // Entries are counted whether or not they could be read.
+    let counts = ["at", "fractions"].map(|key| {
+        let value = section.get(key).filter(|value| !reader.is_broken(&value.span()))?;
+        value.get_ref().as_array().map(|entries| entries.len()).filter(|count| (1..=RUNGS_MAX).contains(count))
+    });
+    if let [Some(rungs), Some(fractions)] = counts
+        && rungs != fractions
+    {
+        let message = format!("`ladder` has {rungs} rungs and {fractions} fractions");
         let help = "list one fraction for each rung";
         reader.error(Code::Lengths, section.place("fractions"), message, "not as many as in `at`", help);
         return None;
     }
+    let (at, fractions) = (at?, fractions?);
+    let conditions = read.conditions.iter().map(|(condition, _)| condition.clone()).collect();
     let rungs = at.into_iter().zip(fractions).map(|(at, fraction)| Rung { at, fraction }).collect();
     Some(Ladder { rungs, conditions, of: of?, readd, runner: runner?, trigger })
 }
@@ -189,19 +215,23 @@ fn rungs<'t>(
     section: &Section<'_, 't>,
     instruments: &[String],
     currencies: Currencies<'_>,
-    conditions: &mut Vec<Expression>,
+    read: &mut RungsRead,
 ) -> Option<Vec<RungAt>> {
     let entries = reader.entries(section, "at", RUNGS_MAX, AT.example)?;
-    let mut read = |entry: &Spanned<DeValue<'t>>| match entry.get_ref() {
-        // No quantity holds one of these.
-        DeValue::String(text) if text.contains(['<', '>', '=', '&', '|', '!']) => {
-            conditions.push(typed::condition_of(reader, section, "at", entry, currencies)?);
-            Some(RungAt::When(conditions.len() as u8 - 1))
-        }
-        _ => rung(reader, section, instruments, entry),
-    };
-    let rungs: Vec<_> = entries.into_iter().map(&mut read).collect();
-    rungs.into_iter().collect()
+    for entry in &entries {
+        let at = match entry.get_ref() {
+            // No quantity holds one of these.
+            DeValue::String(text) if text.contains(['<', '>', '=', '&', '|', '!']) => {
+                typed::condition_of(reader, section, "at", entry, currencies).map(|condition| {
+                    read.conditions.push((condition, entry.span()));
+                    RungAt::When(read.conditions.len() as u8 - 1)
+                })
+            }
+            _ => rung(reader, section, instruments, entry),
+        };
+        read.at.extend(at.map(|at| (at, entry.span())));
+    }
+    (read.at.len() == entries.len()).then(|| read.at.iter().map(|(at, _)| *at).collect())
 }
 
 fn rung<'t>(
@@ -254,8 +284,8 @@ fn price<'t>(
 }
 
 /// Rungs of one kind go from the nearest to the farthest. Prices may fall too: those are the rungs of a short.
-fn in_order<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, at: &[RungAt]) {
-    let entries = section.get("at").and_then(|value| value.get_ref().as_array());
+/// One that could not be read is passed over: those on both sides of it have to be in order all the same.
+fn in_order(reader: &mut Reader<'_>, at: &[(RungAt, Range<usize>)]) {
     let mut falls: Option<bool> = None;
     let mut is_late = |before: RungAt, rung: RungAt| match (before, rung) {
         (RungAt::R(before), RungAt::R(rung)) | (RungAt::N(before), RungAt::N(rung)) => rung <= before,
@@ -268,16 +298,13 @@ fn in_order<'t>(reader: &mut Reader<'t>, section: &Section<'_, 't>, at: &[RungAt
         _ => false,
     };
     let late = (1..at.len()).find_map(|late| {
-        let before = (0..late).rev().find(|before| at[*before].kind() == at[late].kind())?;
-        is_late(at[before], at[late]).then_some((before, late))
+        let before = (0..late).rev().find(|before| at[*before].0.kind() == at[late].0.kind())?;
+        is_late(at[before].0, at[late].0).then(|| (at[before].1.clone(), at[late].1.clone()))
     });
-    if let (Some((before, late)), Some(entries)) = (late, entries)
-        && let (Some(before), Some(entry)) = (entries.get(before), entries.get(late))
-    {
-        let text = |span: std::ops::Range<usize>| reader.text()[span].trim_matches(['"', '\'']).to_owned();
-        let label = format!("is not farther than {} before it", text(before.span()));
+    if let Some((before, late)) = late {
+        let label = format!("is not farther than {} before it", reader.text()[before].trim_matches(['"', '\'']));
         let help = "list the rungs of one kind from the nearest to the farthest, each once";
-        reader.error(Code::RungOrder, entry.span(), "ladder rungs are out of order", label, help);
+        reader.error(Code::RungOrder, late, "ladder rungs are out of order", label, help);
     }
 }
 
