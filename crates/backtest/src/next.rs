@@ -89,7 +89,7 @@ pub struct Next {
     /// Of a hedge: what it sees.
     pub hedge: Option<HedgeView>,
     /// Orders that fill at once, by the last price: at the market, limits at or through it, stops beyond their trigger. What follows from
-    /// them is in no action. Of a structure of options those of its legs, each by its own symbol; `accepted` waits at the venue for a quote.
+    /// them is in no action. Of a structure of options those of its legs, by their own symbols; `accepted` waits at the venue for a quote.
     pub on_their_way: Vec<OrderRow>,
     /// Recorded series that are volatilities to the policy: shares, as told facts are by their names.
     pub volatilities: Vec<String>,

@@ -10,7 +10,7 @@ use units::{Duration, OptionRight, Price, Timestamp};
 /// Prices that the mean is of.
 const WINDOW: Duration = Duration::from_nanos(30 * 60 * 1_000_000_000);
 
-/// Without any of them the last price counts. Of one that is older the tapes may have a forward that is newer by so much that it goes before.
+/// Without any of them the last price counts. Where that is older, the tapes may have a forward so much newer that it goes before.
 const LAST: Duration = Duration::HOUR;
 
 /// Expiries of which something was settled, and what the tapes say of their underlyings.
